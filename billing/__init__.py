@@ -1,0 +1,1 @@
+"""What is true about money: pure functions and state, no I/O, no clock, no randomness."""

@@ -1,0 +1,91 @@
+"""Money: integer minor units of one currency, and the one place where an amount is rounded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation, Overflow
+from fractions import Fraction
+from typing import Final
+
+from billing.currency import Currency
+from billing.errors import Defect, InvalidDefinition, RefusedUsage
+from billing.quantity import EXACT, parse_quantity
+
+_ROUNDING: Final = Context(prec=400, rounding=ROUND_HALF_UP, traps=[InvalidOperation, Overflow])
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount: `minor` units (cents, fils, yen) of `currency`. Amounts of two currencies never meet."""
+
+    minor: int
+    currency: Currency
+
+    @classmethod
+    def of(cls, amount: Decimal | str, currency: Currency) -> "Money":
+        """Returns the amount that is written in major units, exactly.
+
+        Raises:
+            InvalidDefinition: not a finite decimal, or it has more digits than the currency.
+        """
+        try:
+            number = parse_quantity(amount) if isinstance(amount, str) else amount
+            scaled = number.scaleb(currency.exponent, EXACT)
+        except (RefusedUsage, InvalidOperation) as refusal:
+            raise InvalidDefinition("amount", f"{refusal}; a decimal such as '12.50' is allowed") from None
+        if not scaled.is_finite() or scaled != scaled.to_integral_value():
+            problem = f"{number} is not a whole number of minor units; {currency.code} has {currency.exponent} decimals"
+            raise InvalidDefinition("amount", problem)
+        return cls(int(scaled), currency)
+
+    def major(self) -> Decimal:
+        """Returns the exact amount in major units, with all of the currency's digits: `Decimal('12.50')`."""
+        return Decimal(self.minor).scaleb(-self.currency.exponent, EXACT)
+
+    def __add__(self, other: "Money") -> "Money":
+        return Money(self.minor + self._same(other).minor, self.currency)
+
+    def __sub__(self, other: "Money") -> "Money":
+        return Money(self.minor - self._same(other).minor, self.currency)
+
+    def __neg__(self) -> "Money":
+        return Money(-self.minor, self.currency)
+
+    def __str__(self) -> str:
+        return f"{self.major():f} {self.currency.code}"
+
+    def _same(self, other: "Money") -> "Money":
+        if other.currency != self.currency:
+            raise Defect(f"{self.currency.code} and {other.currency.code} have no sum; convert one of them first")
+        return other
+
+
+def round_to_minor(amount: Decimal | Fraction, currency: Currency) -> int:
+    """Returns the amount in whole minor units, half away from zero: the one rounding of a line or a tax."""
+    if isinstance(amount, Decimal):
+        return int(amount.scaleb(currency.exponent, EXACT).quantize(Decimal(1), context=_ROUNDING))
+    numerator, denominator = amount.numerator * 10**currency.exponent, amount.denominator
+    size = (2 * abs(numerator) + denominator) // (2 * denominator)
+    return size if numerator > 0 else -size
+
+
+def allocate(total_minor: int, weights: Sequence[int | Decimal]) -> list[int]:
+    """Returns one share for each weight; the shares sum to `total_minor`, each within one unit of its exact part.
+
+    Largest remainder: every share is cut towards zero, then the units left go to the largest remainders, the earlier
+    weight first among equals. A negative total is shared like its opposite.
+
+    Raises:
+        Defect: a negative weight, or a total without any positive weight to carry it.
+    """
+    parts = [Fraction(weight) for weight in weights]
+    whole = sum(parts, Fraction(0))
+    if any(part < 0 for part in parts) or (total_minor and not whole):
+        raise Defect(f"{total_minor} cannot be shared by weights {list(weights)}: give none below 0, one above")
+    if not whole:
+        return [0] * len(parts)
+    quotas = [divmod(abs(total_minor) * part, whole) for part in parts]
+    shares = [floor for floor, _ in quotas]
+    by_remainder = sorted(enumerate(quotas), key=lambda quota: -quota[1][1])
+    for position, _ in by_remainder[: abs(total_minor) - sum(shares)]:
+        shares[position] += 1
+    return shares if total_minor >= 0 else [-share for share in shares]

@@ -1,0 +1,118 @@
+"""What rating says: statements of rated lines, running totals, and what became of an entry."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeAlias
+
+import msgspec
+
+
+class LineKind(StrEnum):
+    """Why a line stands on its statement; the order of the members is the order of the lines."""
+
+    ADJUSTMENT = "adjustment"
+    """Late or voided usage of a window that was billed before: f(all) - f(already billed)."""
+    UNUSED_FEE = "unused_fee"
+    """The part of a fee paid in advance that a change or a cancellation leaves unused (negative)."""
+    USAGE = "usage"
+    FEE = "fee"
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One charge: `amount_minor` is rounded once and is all that is owed for it before tax."""
+
+    kind: LineKind
+    price: str
+    group: dict[str, str]
+    quantity: str
+    amount_minor: int
+    period_start_us: int
+    period_end_us: int
+    taxable: bool
+    events: int
+    """How many usage events stand behind the line; 0 for fees."""
+
+    @property
+    def adjustment(self) -> bool:
+        """Whether the line corrects a window that was billed before."""
+        return self.kind is LineKind.ADJUSTMENT
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
+    """The rated lines of one close, in the order of the invoice; every such command has one, without lines where
+    nothing is owed (then no invoice is drawn, and still it is known that the command was rated).
+
+    `statement_id` is a function of the account, the subscription and the command alone, so a refolded journal names
+    the same statements.
+    """
+
+    statement_id: str
+    tenant: str
+    customer: str
+    subscription: str
+    plan: str
+    plan_version: int
+    currency: str
+    timezone: str
+    tax_percent: str
+    issued_at_us: int
+    command_id: str
+    correlation_id: str
+    position: int
+    lines: tuple[Line, ...]
+
+
+class Total(msgspec.Struct, frozen=True, kw_only=True):
+    """Quantity and amount so far of one price, group and window."""
+
+    tenant: str
+    customer: str
+    subscription: str
+    price: str
+    group: dict[str, str]
+    period_start_us: int
+    period_end_us: int
+    quantity: str
+    amount_minor: int
+    currency: str
+    position: int
+
+
+class Duplicate(msgspec.Struct, frozen=True):
+    """The same event again: counted, without effect. `first` is the position of its first arrival."""
+
+    first: int
+
+
+class Conflict(msgspec.Struct, frozen=True):
+    """The id of an earlier event with other content: a dead letter with both positions, never billed."""
+
+    first: int
+
+
+class Voided(msgspec.Struct, frozen=True):
+    """The event had been voided before it arrived: without effect."""
+
+    by: int
+
+
+class Parked(msgspec.Struct, frozen=True):
+    """The account has no subscription yet: kept in order, applied when one starts."""
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """Usage that can't be billed: a dead letter. `reason` is a short code, `detail` says what to do."""
+
+    reason: str
+    detail: str
+    usage: object = None
+    position: int | None = None
+    """Set where the refused entry is an earlier, parked one and not the entry that was applied."""
+
+
+class Repeated(msgspec.Struct, frozen=True):
+    """A command that was applied before: without effect."""
+
+
+Outcome: TypeAlias = Statement | Duplicate | Conflict | Voided | Parked | Refused | Repeated

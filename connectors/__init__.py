@@ -1,0 +1,1 @@
+"""What touches the outside: PostgreSQL, Kafka, the schema registry, the embedded servers."""

@@ -1,0 +1,36 @@
+"""What goes wrong with embedded servers, and the exit status a command gives for it.
+
+EmbeddedError
+├── ArchiveError         an archive cannot be fetched, or is not the pinned one
+├── DataDirectoryError   the directory is somebody else's, or another start holds it
+├── NotRunningError      nothing runs on the data directory
+└── ServerError          a server did not start, or ended by itself
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class EmbeddedError(Exception):
+    """An embedded server cannot be had; the text says why and what to do."""
+
+    exit_status: ClassVar[int] = 3
+
+
+class ArchiveError(EmbeddedError):
+    """An archive cannot be fetched, or what was fetched is not what was pinned."""
+
+
+class DataDirectoryError(EmbeddedError):
+    """The data directory must not be used: it is not ours, or it is in use."""
+
+    exit_status = 2
+
+
+class NotRunningError(EmbeddedError):
+    """No servers run on the data directory."""
+
+
+class ServerError(EmbeddedError):
+    """A server did not answer in time, or ended by itself."""

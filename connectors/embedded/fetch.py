@@ -1,0 +1,22 @@
+"""``python -m connectors.embedded.fetch``: the embedded servers' archives are in the cache afterwards."""
+
+from __future__ import annotations
+
+import sys
+
+from connectors.embedded.artifacts import Archives
+from connectors.embedded.errors import ArchiveError
+
+
+def main() -> int:
+    """Fetch what is missing; quick and without network when nothing is."""
+    try:
+        Archives().fetch_all()
+    except ArchiveError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

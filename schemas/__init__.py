@@ -1,0 +1,1 @@
+"""The wire: Avro schemas by context, and the codec that reads and writes them."""
