@@ -63,9 +63,9 @@ def round_to_minor(amount: Decimal | Fraction, currency: Currency) -> int:
     """Returns the amount in whole minor units, half away from zero: the one rounding of a line or a tax."""
     if isinstance(amount, Decimal):
         return int(amount.scaleb(currency.exponent, EXACT).quantize(Decimal(1), context=_ROUNDING))
-    numerator, denominator = amount.numerator * 10**currency.exponent, amount.denominator
-    size = (2 * abs(numerator) + denominator) // (2 * denominator)
-    return size if numerator > 0 else -size
+    minor = amount * Fraction(10) ** currency.exponent
+    size = (2 * abs(minor.numerator) + minor.denominator) // (2 * minor.denominator)
+    return size if minor > 0 else -size
 
 
 def allocate(total_minor: int, weights: Sequence[int | Decimal]) -> list[int]:

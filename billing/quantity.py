@@ -76,7 +76,7 @@ def rounded(quantity: Decimal | Fraction) -> Decimal:
     """Returns the quantity as it is billed: to twelve decimals, half away from zero, without trailing zeros."""
     exact = quantity if isinstance(quantity, Decimal) else _to_shown_digits(quantity)
     short = exact.quantize(_SHOWN, context=_ROUNDING).normalize(EXACT)
-    return short if short else ZERO
+    return short or ZERO
 
 
 def canonical(quantity: Decimal | Fraction) -> str:

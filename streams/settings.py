@@ -64,9 +64,7 @@ class Settings(BaseSettings):
     close_grace_seconds: int = Field(
         0, ge=0, le=7 * 86_400, description="How long the real clock waits after a period's end; 0 on a test clock."
     )
-    usage_max_bytes: int = Field(
-        65_536, ge=1_024, le=1_048_576, description="Larger usage records are dead letters."
-    )
+    usage_max_bytes: int = Field(65_536, ge=1_024, le=1_048_576, description="Larger usage records are dead letters.")
     relay_shards: int = Field(1, ge=1, le=64, description="Logical slots that the outbox is split over.")
     outbox_retention_hours: int = Field(24, ge=1, description="How long a confirmed outbox row is kept.")
     session_timeout_seconds: float = Field(

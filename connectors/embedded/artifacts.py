@@ -4,8 +4,6 @@ A pin file has one archive a line: ``sha256  bytes  group:artifact:version[:clas
 are fetched: no POM is read and no version resolved, so a filled cache needs no network.
 """
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import os
@@ -153,9 +151,10 @@ class Archives:
     def _fetch(self, pins: Sequence[Pin]) -> None:
         if not pins:
             return
-        with self._progress(sum(pin.size_bytes for pin in pins)) as advance, ThreadPoolExecutor(
-            _PARALLEL_FETCHES
-        ) as pool:
+        with (
+            self._progress(sum(pin.size_bytes for pin in pins)) as advance,
+            ThreadPoolExecutor(_PARALLEL_FETCHES) as pool,
+        ):
             for fetched in [pool.submit(self._fetch_one, pin, advance) for pin in pins]:
                 fetched.result()
 

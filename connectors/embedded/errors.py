@@ -7,8 +7,6 @@ EmbeddedError
 └── ServerError          a server did not start, or ended by itself
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 

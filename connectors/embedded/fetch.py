@@ -1,7 +1,5 @@
 """``python -m connectors.embedded.fetch``: the embedded servers' archives are in the cache afterwards."""
 
-from __future__ import annotations
-
 import sys
 
 from connectors.embedded.artifacts import Archives

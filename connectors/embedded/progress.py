@@ -1,7 +1,5 @@
 """How a transfer is shown: a bar on a terminal, two plain lines in a log."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

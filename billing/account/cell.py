@@ -1,0 +1,123 @@
+"""A cell: what one price measures of one group in one window, and what was billed of it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+
+from billing.account.items import VERSION, cell_key, check_version
+from billing.meter import EventValues, State, Value, load_accumulator, new_accumulator
+from billing.price import charge
+from billing.quantity import ZERO, canonical, plain, rounded
+
+if TYPE_CHECKING:
+    from billing.account.tariff import Measured
+    from billing.account.window import Window
+
+
+class Bill(NamedTuple):
+    """What a cell comes to: its quantity, and the amount in minor units."""
+
+    quantity: Decimal
+    amount_minor: int
+
+
+class _Record(msgspec.Struct, array_like=True, frozen=True):
+    version: int
+    group: tuple[str, ...]
+    accumulator: State
+    values: State | None
+    carried: str | None
+    billed: tuple[str, int] | None
+
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(_Record).decode
+
+
+class Cell:
+    """The values of one group, read by one price's meter, in one window.
+
+    `carried` is the level that the window before closed with, `billed` what statements have said of it; None where
+    nothing was.
+    """
+
+    __slots__ = (
+        "accumulator", "add", "billed", "carried", "dirty", "dropped", "group", "key", "measured", "values", "window",
+    )  # fmt: skip
+
+    def __init__(self, ordinal: int, window: Window, measured: Measured, group: tuple[str, ...]) -> None:
+        self.key = cell_key(ordinal, window.number, measured.number, group)
+        self.window = window
+        self.measured = measured
+        self.group = group
+        self.accumulator = new_accumulator(measured.meter)
+        self.values = EventValues() if measured.by_event else None
+        self.carried: Decimal | None = None
+        self.billed: Bill | None = None
+        self.dirty = False
+        self.dropped = False
+        self._bind()
+
+    def restore(self, stored: bytes) -> None:
+        """Becomes what was dumped."""
+        record = _decode(stored)
+        check_version(record.version, "a cell")
+        self.accumulator = load_accumulator(self.measured.meter, record.accumulator)
+        if self.values is not None and record.values is not None:
+            self.values.load(record.values)
+        self.carried = None if record.carried is None else Decimal(record.carried)
+        self.billed = None if record.billed is None else Bill(Decimal(record.billed[0]), record.billed[1])
+        self._bind()
+
+    def dump(self) -> bytes:
+        """Returns all of the cell; equal cells have equal bytes."""
+        record = _Record(
+            version=VERSION,
+            group=self.group,
+            accumulator=self.accumulator.dump(),
+            values=None if self.values is None else self.values.dump(),
+            carried=None if self.carried is None else plain(self.carried),
+            billed=None if self.billed is None else (plain(self.billed.quantity), self.billed.amount_minor),
+        )
+        return _encode(record)
+
+    def retract(self, value: Value, at_us: int, position: int) -> None:
+        """Takes an event back as if it had never been."""
+        self.accumulator.retract(value, at_us, position)
+        if self.values is not None:
+            self.values.retract(value, at_us, position)
+
+    @property
+    def owes(self) -> bool:
+        """Whether it has a line: without groups always, a group while it has events or a level brought in."""
+        return not self.group or self.accumulator.events > 0 or bool(self.carried)
+
+    def bill(self) -> Bill:
+        """Returns what all of it comes to, however much of it was billed."""
+        quantity = rounded(self.accumulator.quantity(self.window.span, self.carried))
+        events = None if self.values is None else self.values.values()
+        amount = charge(self.measured.price, quantity, self.window.tariff.currency, events)
+        return Bill(quantity, amount)
+
+    def closing_level(self) -> Decimal | None:
+        """Returns the level that the next window begins with; None where the meter carries none."""
+        return self.accumulator.closing_level(self.carried)
+
+    def _bind(self) -> None:
+        # The hot path calls `add` once for each event and meter; a bound method of the accumulator saves a call (60 ns).
+        self.add = self.accumulator.add if self.values is None else self._add_both
+
+    def _add_both(self, value: Value, at_us: int, position: int) -> None:
+        self.accumulator.add(value, at_us, position)
+        assert self.values is not None
+        self.values.add(value, at_us, position)
+
+
+def difference(now: Bill | None, before: Bill | None) -> tuple[str, int]:
+    """Returns how much quantity and amount have grown; None is nothing at all."""
+    quantity = (ZERO if now is None else now.quantity) - (ZERO if before is None else before.quantity)
+    amount = (0 if now is None else now.amount_minor) - (0 if before is None else before.amount_minor)
+    return canonical(quantity), amount

@@ -1,0 +1,171 @@
+"""A usage window: the time between two boundaries that one tariff prices, and its cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+
+from billing.account.cell import Cell
+from billing.account.items import Items, groups_key
+from billing.instant import instant
+from billing.period import Window as Span
+from billing.quantity import canonical
+from billing.statement import Total
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from billing.account.tariff import Measured, Tariff
+    from billing.entry import Usage
+    from billing.meter import Value
+
+_GROUPS_A_PART: Final = 64  # a new group rewrites one part: at most 64 groups, however many the window has
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(list[tuple[str, ...]]).decode
+
+
+class Reading(NamedTuple):
+    """What one meter read from one event."""
+
+    route: Route
+    group: tuple[str, ...]
+    value: Value
+
+
+class Route:
+    """The way from an event type to the cells of one price; what a meter does not need is None and costs nothing."""
+
+    __slots__ = ("cells", "group_of", "groups", "matches", "measured", "value_of", "window")
+
+    def __init__(self, measured: Measured, window: Window) -> None:
+        meter = measured.meter
+        self.measured = measured
+        self.window = window
+        self.matches: Callable[[Mapping[str, str]], bool] | None = meter.matches if meter.filters else None
+        self.group_of: Callable[[Mapping[str, str]], tuple[str, ...]] | None = meter.group if meter.group_by else None
+        self.value_of: Callable[[Mapping[str, str]], Value] | None = meter.value if meter.property is not None else None
+        self.cells: dict[tuple[str, ...], Cell] = {}
+        self.groups: list[tuple[str, ...]] | None = None if meter.group_by else [()]
+
+
+class Window:
+    """From `start_us` up to `end_us`, without it. `closed` once a statement or the end of the trial has passed it."""
+
+    __slots__ = ("_items", "_ordinal", "by_type", "closed", "end_us", "number", "routes", "start_us", "tariff", "trial")
+
+    def __init__(  # noqa: PLR0913 - a record's fields, each named at the call
+        self, *, ordinal: int, number: int, start_us: int, end_us: int, trial: bool, tariff: Tariff, items: Items
+    ) -> None:
+        self._ordinal = ordinal
+        self._items = items
+        self.number = number
+        self.start_us = start_us
+        self.end_us = end_us
+        self.trial = trial
+        self.closed = False
+        self.tariff = tariff
+        self.routes = tuple([Route(measured, self) for measured in tariff.measured])
+        self.by_type: dict[str, list[Route]] = {}
+        for route in self.routes:
+            self.by_type.setdefault(route.measured.meter.event, []).append(route)
+
+    @property
+    def span(self) -> Span:
+        """The window as the calendar has it."""
+        return Span(instant(self.start_us), instant(self.end_us))
+
+    def read(self, usage: Usage) -> list[Reading]:
+        """Returns what every meter reads from the event, before any of it is counted.
+
+        Raises:
+            RefusedUsage: one of them cannot read it.
+        """
+        properties = usage.properties
+        readings = []
+        for route in self.by_type.get(usage.type, ()):
+            if route.matches is not None and not route.matches(properties):
+                continue
+            value = None if route.value_of is None else route.value_of(properties)
+            group = () if route.group_of is None else route.group_of(properties)
+            readings.append(Reading(route, group, value))
+        return readings
+
+    def route(self, price: int) -> Route:
+        """Returns the route of the price with this place in the plan."""
+        return next(route for route in self.routes if route.measured.number == price)
+
+    def cell(self, route: Route, group: tuple[str, ...]) -> Cell:
+        """Returns the cell of a group: at hand, stored, or new and empty."""
+        found = route.cells.get(group)
+        if found is None:
+            found = Cell(self._ordinal, self, route.measured, group)
+            stored = self._items.get(found.key)
+            if stored is not None:
+                found.restore(stored)
+            elif group:
+                self._add_group(route, group)
+            route.cells[group] = found
+        return found
+
+    def groups(self, route: Route) -> list[tuple[str, ...]]:
+        """Returns the groups that have a cell, in the order in which they came."""
+        if route.groups is None:
+            route.groups = [group for part in self._parts(route) for group in part]
+        return route.groups
+
+    def all_cells(self) -> Iterator[Cell]:
+        """Yields every cell that the window has, loading those that are not at hand."""
+        for route in self.routes:
+            for group in self.groups(route):
+                yield self.cell(route, group)
+
+    def forget_clean(self) -> None:
+        """Drops from memory what is stored as it stands."""
+        for route in self.routes:
+            for group in [group for group, cell in route.cells.items() if not cell.dirty]:
+                del route.cells[group]
+            if route.measured.meter.group_by:
+                route.groups = None
+
+    def delete(self, tenant: str, customer: str, subscription: str, position: int) -> None:
+        """Deletes every cell and group; what has changed since the last flush is still said as a total."""
+        for cell in list(self.all_cells()):
+            self._items.drop(cell, self.total(cell, tenant, customer, subscription, position) if cell.dirty else None)
+        for route in self.routes:
+            for part in range(len(self.groups(route)) // _GROUPS_A_PART + 1 if route.measured.meter.group_by else 0):
+                self._items.put(self._part_key(route, part), None)
+            route.cells = {}
+
+    def total(self, cell: Cell, tenant: str, customer: str, subscription: str, position: int) -> Total:
+        """Returns quantity and amount so far of a cell; in a trial the amount is 0."""
+        bill = cell.bill()
+        return Total(
+            tenant=tenant,
+            customer=customer,
+            subscription=subscription,
+            price=cell.measured.price.code,
+            group=dict(zip(cell.measured.meter.group_by, cell.group, strict=True)),
+            period_start_us=self.start_us,
+            period_end_us=self.end_us,
+            quantity=canonical(bill.quantity),
+            amount_minor=bill.amount_minor if cell.owes and not self.trial else 0,
+            currency=self.tariff.currency.code,
+            position=position,
+        )
+
+    def _add_group(self, route: Route, group: tuple[str, ...]) -> None:
+        groups = self.groups(route)
+        part = len(groups) // _GROUPS_A_PART
+        groups.append(group)
+        self._items.put(self._part_key(route, part), _encode(groups[part * _GROUPS_A_PART :]))
+
+    def _parts(self, route: Route) -> Iterator[list[tuple[str, ...]]]:
+        part = 0
+        while (stored := self._items.get(self._part_key(route, part))) is not None:
+            yield _decode(stored)
+            part += 1
+
+    def _part_key(self, route: Route, part: int) -> bytes:
+        return groups_key(self._ordinal, self.number, route.measured.number, part)

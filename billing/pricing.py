@@ -1,0 +1,221 @@
+"""The price models: how a billable quantity becomes an amount.
+
+With q the billable quantity, not below 0, and amounts in major units (`tests/conformance/norm/README.md` is the norm):
+
+| model                | f(q)                                                                                     |
+|----------------------|------------------------------------------------------------------------------------------|
+| per_unit             | q x unit_amount                                                                          |
+| graduated            | each tier prices the part of q inside it; its flat amount is owed once the tier is entered |
+| volume               | the one tier with the least up_to >= q prices all of q, plus its flat amount             |
+| package              | packages x package_amount                                                                |
+| percentage           | each event: rate x value + per_event_amount, within the event's minimum and maximum      |
+| graduated_percentage | as graduated, with rates in per cent                                                     |
+| dynamic              | q x multiplier                                                                           |
+
+The fields of each class are the fields of its definition. Nothing here rounds: the functions work in whichever of
+`Decimal` (inside `quantity.EXACT`) or `Fraction` the quantity comes in, as a division may have made a fraction of it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+from typing import TypeAlias, TypeVar, assert_never
+
+from billing.quantity import ZERO
+
+_Number = TypeVar("_Number", Decimal, Fraction)
+
+
+class Model(StrEnum):
+    """How a quantity becomes an amount."""
+
+    PER_UNIT = "per_unit"
+    GRADUATED = "graduated"
+    VOLUME = "volume"
+    PACKAGE = "package"
+    PERCENTAGE = "percentage"
+    GRADUATED_PERCENTAGE = "graduated_percentage"
+    DYNAMIC = "dynamic"
+
+
+class PartialPackages(StrEnum):
+    """Whether a package that was begun is paid."""
+
+    UP = "up"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """The quantities above the tier before, up to and with `up_to`; without end where None."""
+
+    up_to: Decimal | None = None
+    unit_amount: Decimal = ZERO
+    flat_amount: Decimal = ZERO
+
+    @property
+    def rate(self) -> Decimal:
+        """The amount of one unit."""
+        return self.unit_amount
+
+
+@dataclass(frozen=True, slots=True)
+class PercentTier:
+    """As `Tier`, for a quantity that is itself an amount."""
+
+    up_to: Decimal | None = None
+    rate_percent: Decimal = ZERO
+    flat_amount: Decimal = ZERO
+
+    @property
+    def rate(self) -> Decimal:
+        """The amount of one unit."""
+        return self.rate_percent.scaleb(-2)
+
+
+@dataclass(frozen=True, slots=True)
+class PerUnit:
+    """Every unit costs the same."""
+
+    unit_amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Graduated:
+    """Every unit costs what the tier that it falls into says. At q = 0 tier one's flat amount is owed, or waived."""
+
+    tiers: tuple[Tier, ...]
+    flat_when_zero: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """All units cost what the tier that q falls into says. At q = 0 tier one's flat amount is owed, or waived."""
+
+    tiers: tuple[Tier, ...]
+    flat_when_zero: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """Units are sold `package_size` at a time."""
+
+    package_size: Decimal
+    package_amount: Decimal
+    partial_packages: PartialPackages = PartialPackages.UP
+
+
+@dataclass(frozen=True, slots=True)
+class Percentage:
+    """Every event is an amount of its own, and a part of it is owed.
+
+    An event is free while its number is at most `free_events` and the running total, itself included, at most
+    `free_amount`; a limit that is None does not bind, with neither none is free.
+    """
+
+    rate_percent: Decimal
+    per_event_amount: Decimal = ZERO
+    free_events: int | None = None
+    free_amount: Decimal | None = None
+    event_minimum: Decimal | None = None
+    event_maximum: Decimal | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the sum of the values decides the amount alone, so that nobody need keep the single ones."""
+        return self == Percentage(self.rate_percent)
+
+
+@dataclass(frozen=True, slots=True)
+class GraduatedPercentage:
+    """As `Graduated`, for a quantity that is itself an amount."""
+
+    tiers: tuple[PercentTier, ...]
+    flat_when_zero: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Dynamic:
+    """The quantity is itself the amount, times a multiplier."""
+
+    multiplier: Decimal
+
+
+ByQuantity: TypeAlias = PerUnit | Graduated | Volume | Package | GraduatedPercentage | Dynamic
+Pricing: TypeAlias = ByQuantity | Percentage
+
+
+def amount_of_quantity(pricing: ByQuantity, q: _Number) -> _Number:
+    """Returns f(q), exact, for q >= 0."""
+    number = type(q)
+    match pricing:
+        case PerUnit():
+            return q * number(pricing.unit_amount)
+        case Graduated() | GraduatedPercentage():
+            return _graduated(pricing.tiers, q) if q else _at_zero(pricing, q)
+        case Volume():
+            return _volume(pricing.tiers, q) if q else _at_zero(pricing, q)
+        case Package():
+            return _packages(pricing, q) * number(pricing.package_amount)
+        case Dynamic():
+            return q * number(pricing.multiplier)
+        case _:
+            assert_never(pricing)
+
+
+def amount_of_events(pricing: Percentage, values: Sequence[Decimal]) -> Decimal:
+    """Returns what these events owe, exact; `values` in the order in which they use up what is free."""
+    owed = running = ZERO
+    for count, value in enumerate(values, start=1):
+        before, running = running, running + value
+        charged = _charged_part(pricing, count, before, running)
+        if charged is not None:
+            owed += _event_amount(pricing, charged)
+    return owed
+
+
+def _graduated(tiers: Sequence[Tier | PercentTier], q: _Number) -> _Number:
+    number = type(q)
+    owed, lower = number(0), number(0)
+    for tier in tiers:
+        if q <= lower:
+            break
+        upper = q if tier.up_to is None else min(q, number(tier.up_to))
+        owed += (upper - lower) * number(tier.rate) + number(tier.flat_amount)
+        lower = upper
+    return owed
+
+
+def _volume(tiers: Sequence[Tier], q: _Number) -> _Number:
+    tier = next(tier for tier in tiers if tier.up_to is None or q <= tier.up_to)
+    return q * type(q)(tier.rate) + type(q)(tier.flat_amount)
+
+
+def _at_zero(pricing: Graduated | Volume | GraduatedPercentage, q: _Number) -> _Number:
+    return type(q)(pricing.tiers[0].flat_amount if pricing.flat_when_zero else 0)
+
+
+def _packages(pricing: Package, q: _Number) -> _Number:
+    size = type(q)(pricing.package_size)
+    begun = q % size != 0 and pricing.partial_packages is PartialPackages.UP
+    return type(q)(q // size + (1 if begun else 0))
+
+
+def _charged_part(pricing: Percentage, count: int, before: Decimal, running: Decimal) -> Decimal | None:
+    """The part of the event of this number that the rate is taken of; None where the event is free."""
+    limit = pricing.free_amount
+    over = pricing.free_events is not None and count > pricing.free_events
+    if over or (pricing.free_events is None and limit is None):
+        return running - before
+    if limit is None or running <= limit:
+        return None
+    return running - max(before, limit)
+
+
+def _event_amount(pricing: Percentage, charged: Decimal) -> Decimal:
+    owed = charged * pricing.rate_percent.scaleb(-2) + pricing.per_event_amount
+    if pricing.event_minimum is not None:
+        owed = max(owed, pricing.event_minimum)
+    return owed if pricing.event_maximum is None else min(owed, pricing.event_maximum)

@@ -1,0 +1,88 @@
+"""What the embedded servers have in common: start, stop, and the crash that tests are after."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar, Final
+
+from connectors.embedded.child import Child, Command
+from connectors.embedded.ports import LOOPBACK
+
+_START_WITHIN_S: Final = 60.0
+_STOP_WITHIN_S: Final = 15.0
+
+
+class Server(ABC):
+    """One server on one directory; what it keeps outlives stop, kill and restart.
+
+    Args:
+        records: Where its process is recorded while it runs.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, records: Path) -> None:
+        self._records = records
+        self._child: Child | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id; only while it runs."""
+        assert self._child is not None, f"{self.name} is not running"
+        return self._child.pid
+
+    async def start(self) -> None:
+        """Start it and wait until it answers.
+
+        Raises:
+            ServerError: It ended or did not answer in time.
+        """
+        self._child = await Child.spawn(await self._prepared(), self._records)
+        await self._child.ready(self._answers, _START_WITHIN_S)
+
+    async def stop(self) -> None:
+        """End it in order; nothing happens if it does not run."""
+        if self._child is not None:
+            await self._child.stop(_STOP_WITHIN_S)
+            self._child = None
+
+    async def restart(self) -> None:
+        """Stop it and start it on what it kept, at the same address."""
+        await self.stop()
+        await self.start()
+
+    async def kill(self) -> None:
+        """End it by SIGKILL, as a crash would."""
+        if self._child is not None:
+            self._child.kill()
+            await self.ended()
+            self._child = None
+
+    async def ended(self) -> int:
+        """Wait until it has ended, by itself or not, and return its exit status."""
+        assert self._child is not None, f"{self.name} is not running"
+        return await self._child.ended()
+
+    def hurry(self) -> None:
+        """End it at once in the way that it recovers from fastest; `stop` then returns soon."""
+        if self._child is not None:
+            self._child.hurry()
+
+    @abstractmethod
+    async def _prepared(self) -> Command:
+        """Make all that a start needs be there, and return the command."""
+
+    @abstractmethod
+    async def _answers(self) -> bool:
+        """Tell whether it serves clients."""
+
+
+async def accepts(port: int) -> bool:
+    """Tell whether something accepts connections on the loopback port."""
+    try:
+        _, writer = await asyncio.open_connection(LOOPBACK, port)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True

@@ -1,0 +1,1 @@
+"""How a role is watched: logs, metrics, liveness and readiness."""

@@ -1,0 +1,1 @@
+"""The agents: each folds one topic and says what goes out. No rule about money stands here."""

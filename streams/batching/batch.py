@@ -1,0 +1,88 @@
+"""What the transport hands to a fold, and what the fold hands back."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from streams.batching.stores import StateReader
+from streams.batching.tables import FoldTable, Item
+
+Record: TypeAlias = Any
+"""An aiokafka `ConsumerRecord` with raw bytes (`offset`, `key`, `value`, `headers`, `timestamp` in ms); it has no types."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBatch:
+    """One fetch of one partition: all records between two source positions."""
+
+    topic: str
+    partition: int
+    records: Sequence[Record]
+    """May be empty: transaction markers and aborted records take offsets too, and the position must pass them."""
+    start: int
+    """Position before the batch: where the batch before it ended."""
+    end: int
+    """Position after the batch; larger than the last record's offset + 1 where markers follow it."""
+    generation: int
+    """The consumer group's generation that fetched it; a batch of a former one is not ours any more."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the values."""
+        return sum(len(record.value) for record in self.records if record.value is not None)
+
+
+class Outgoing(NamedTuple):
+    """A record to publish with the flush; at most `BatchSettings.record_max_bytes` long.
+
+    A tuple, because an agent that passes every record on makes one for each (0.3 µs instead of 1 µs).
+    """
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+    timestamp_ms: int | None = None
+    """None: when it is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """All that a fold changed since its last flush."""
+
+    tables: Mapping[FoldTable, Sequence[Item]] = field(default_factory=dict)
+    """The changed keys; value None deletes."""
+    outcomes: Sequence[Outgoing] = ()
+    """Published in this order within a topic partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """An owned partition, as its fold sees it."""
+
+    number: int
+    _stores: Mapping[FoldTable, StateReader]
+
+    def store(self, table: FoldTable) -> StateReader:
+        """The partition's part of a table, as of the last flush."""
+        return self._stores[table]
+
+
+class Fold(Protocol):
+    """One partition's state between two flushes. It must be deterministic in the log: no clock, no outside look-up.
+
+    Calls never overlap: while a flush is under way nothing is folded, so a fold needs no second working set.
+    """
+
+    async def fold(self, records: Sequence[Record], /) -> None:
+        """Takes the next records of the partition; every record comes once, in order. An error ends the worker."""
+
+    def flush(self) -> Flush:
+        """What changed since the last flush; the working set is clean afterwards."""
+
+    def flushed(self) -> None:
+        """The last `flush` is committed and readable in the stores: clean keys may be evicted now."""
+
+
+FoldFactory: TypeAlias = Callable[[Partition], Fold]

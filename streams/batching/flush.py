@@ -1,0 +1,195 @@
+"""Folding and flushing: one keeper for each owned partition, and the agent that feeds them."""
+
+import asyncio
+import contextlib
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import TypeAlias
+
+from streams.batching import metrics
+from streams.batching.batch import Flush, Fold, Outgoing, RecordBatch
+from streams.batching.failure import die
+from streams.batching.producer import Entry, FencedProducer, Write
+from streams.batching.settings import BatchSettings
+from streams.batching.stores import Store
+from streams.batching.tables import POSITION_KEY, FoldTable, Item
+
+OnFlushed: TypeAlias = Callable[[int, int], None]
+"""Called with the partition and its source position once that is committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Where one partition's flushes go."""
+
+    app: str
+    partition: int
+    producer: FencedProducer
+    stores: Mapping[FoldTable, Store]
+    home: FoldTable
+    """The table that also carries the position."""
+
+    async def commit(self, flush: Flush, position: int) -> None:
+        """All of the flush is committed with the position, then in the local stores.
+
+        This order survives every crash: what the stores hold is always a beginning of what is committed, and each write
+        carries its changelog offset, so the rest is restored.
+        """
+        changes = {table: list(items) for table, items in flush.tables.items() if items}
+        changes.setdefault(self.home, []).append((POSITION_KEY, position.to_bytes(8, "big")))
+        last = await self.producer.transact(self._writes(changes, flush.outcomes))
+        for table, items in changes.items():
+            self.stores[table].write(items, last[table.changelog, self.partition])
+        metrics.FLUSHED.labels(self.app, "table").inc(sum(map(len, changes.values())))
+        metrics.FLUSHED.labels(self.app, "outcome").inc(len(flush.outcomes))
+
+    def _writes(self, changes: Mapping[FoldTable, Sequence[Item]], outcomes: Sequence[Outgoing]) -> Iterator[Write]:
+        for table, items in changes.items():
+            yield Write(table.changelog, self.partition, ((key, value, (), None) for key, value in table.pack(items)))
+        by_target: defaultdict[tuple[str, int], list[Entry]] = defaultdict(list)
+        for topic, partition, *entry in outcomes:
+            by_target[topic, partition].append((entry[0], entry[1], entry[2], entry[3]))
+        for (topic, partition), entries in by_target.items():
+            yield Write(topic, partition, entries)
+
+
+class PartitionKeeper:
+    """Folds and flushes one partition, strictly in turn, in a task of its own.
+
+    In turn, because then what a flush takes, writes and evicts is never touched meanwhile; in its own task, because then
+    the wait for one partition's commit is folding time for the others.
+    """
+
+    def __init__(
+        self, settings: BatchSettings, ledger: Ledger, fold: Fold, position: int, on_flushed: OnFlushed
+    ) -> None:
+        self._settings, self._ledger, self._fold, self._on_flushed = settings, ledger, fold, on_flushed
+        self.expected = position
+        """Where the next batch must start."""
+        self._folded = self._flushed = position
+        self._inbox: deque[RecordBatch] = deque()
+        self._inbox_records = self._inbox_bytes = self._open_records = self._open_bytes = 0
+        self._flush_at: float | None = None
+        self._closing = False
+        self._wake = asyncio.Event()
+        self._task = asyncio.create_task(self._run(), name=f"{ledger.app} partition {ledger.partition}")
+
+    def offer(self, batch: RecordBatch) -> None:
+        """The batch will be folded after those before it; it must start where the last one ended."""
+        assert batch.start == self.expected, (batch.start, self.expected)
+        self.expected = batch.end
+        self._inbox.append(batch)
+        self._inbox_records += len(batch.records)
+        self._inbox_bytes += batch.size_bytes
+        self._wake.set()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more should be fetched; bounds what waits in memory."""
+        settings = self._settings
+        return self._inbox_records < settings.fetch_max_records and self._inbox_bytes < settings.flush_max_bytes
+
+    async def close(self, timeout_s: float) -> None:
+        """What is folded is flushed; what is not is dropped, and the next owner reads it again.
+
+        After the timeout the working set is dropped too, which is as safe and costs the next owner the same.
+        """
+        self._closing = True
+        self._wake.set()
+        _, late = await asyncio.wait({self._task}, timeout=timeout_s)
+        if late:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
+        try:
+            while not self._closing:
+                if (batch := await self._next_batch()) is not None:
+                    await self._take(batch)
+                if self._is_due():
+                    await self._flush()
+            await self._flush()
+        except Exception as error:  # noqa: BLE001 - whatever it was, the state in memory is in doubt
+            die(f"{self._ledger.app}: partition {self._ledger.partition} at source offset {self._folded}", error)
+
+    async def _next_batch(self) -> RecordBatch | None:
+        """The next batch; None once a flush is due or the keeper closes."""
+        while not self._inbox and not self._closing:
+            wait_s = None if self._flush_at is None else self._flush_at - monotonic()
+            if wait_s is not None and wait_s <= 0:
+                return None
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
+        return None if self._closing else self._inbox.popleft()
+
+    async def _take(self, batch: RecordBatch) -> None:
+        size_bytes = batch.size_bytes
+        self._inbox_records -= len(batch.records)
+        self._inbox_bytes -= size_bytes
+        if self._flush_at is None:
+            self._flush_at = monotonic() + self._settings.flush_interval_s
+        if batch.records:
+            await self._fold.fold(batch.records)
+            self._open_records += len(batch.records)
+            self._open_bytes += size_bytes
+            metrics.FOLDED.labels(self._ledger.app).inc(len(batch.records))
+        self._folded = batch.end
+        await asyncio.sleep(0)  # a fold need not wait for anything, and the others want their turn
+
+    def _is_due(self) -> bool:
+        if self._flush_at is None:
+            return False
+        full = self._open_records >= self._settings.flush_max_records
+        return full or self._open_bytes >= self._settings.flush_max_bytes or monotonic() >= self._flush_at
+
+    async def _flush(self) -> None:
+        """All that was folded is committed and in the local stores; only then does the group's offset follow."""
+        if self._folded == self._flushed:
+            return
+        began = monotonic()
+        await self._ledger.commit(self._fold.flush(), self._folded)
+        self._flushed, self._open_records, self._open_bytes, self._flush_at = self._folded, 0, 0, None
+        self._fold.flushed()
+        self._on_flushed(self._ledger.partition, self._flushed)
+        metrics.FLUSHES.labels(self._ledger.app).inc()
+        metrics.FLUSH_SECONDS.labels(self._ledger.app).observe(monotonic() - began)
+
+
+class Keepers:
+    """The keepers of one assignment."""
+
+    def __init__(self) -> None:
+        self._by_partition: dict[int, PartitionKeeper] = {}
+
+    def open(self, keepers: Mapping[int, PartitionKeeper]) -> None:
+        """These fold from now on."""
+        assert not self._by_partition
+        self._by_partition = dict(keepers)
+
+    def has_room(self, partition: int) -> bool:
+        """Whether more of the partition should be fetched."""
+        keeper = self._by_partition.get(partition)
+        return keeper is not None and keeper.has_room
+
+    def offer(self, batch: RecordBatch) -> int | None:
+        """The batch is taken, or known already. Returns the position to fetch again from if one before it was lost.
+
+        Faust clears its queues at a rebalance and cancels fetches whose records count as read: what falls out there would
+        be lost without a trace, if each batch did not say where it starts.
+        """
+        keeper = self._by_partition.get(batch.partition)
+        if keeper is None or batch.start < keeper.expected:
+            return None  # of a partition that went away, or fetched before a rewind that is being answered already
+        if batch.start > keeper.expected:
+            return keeper.expected
+        keeper.offer(batch)
+        return None
+
+    async def close(self, timeout_s: float) -> None:
+        """Every working set is flushed or dropped."""
+        former, self._by_partition = self._by_partition, {}
+        await asyncio.gather(*(keeper.close(timeout_s) for keeper in former.values()))

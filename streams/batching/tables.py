@@ -1,0 +1,96 @@
+"""Tables: what a fold remembers, one changelog topic each, partitioned like the source.
+
+They take the place of Faust's tables, which write a record per changed key per event and the local store first; a crash
+then leaves the disk ahead of the changelog, where no other worker sees it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, TypeAlias
+
+Item: TypeAlias = tuple[bytes, bytes | None]
+"""Key and value; None deletes."""
+
+POSITION_KEY = b"\x00position"
+"""Reserved in the table that carries the source position: 8 bytes, big-endian, the next offset to fold."""
+
+_FOREVER = -1
+_TOMBSTONES_KEPT_MS = 7 * 86_400_000  # a local store that was away for less has seen every deletion
+
+
+@dataclass(frozen=True, slots=True)
+class FoldTable:
+    """Raw keys and values; the changelog is compacted."""
+
+    name: str
+    changelog: str
+
+    @property
+    def changelog_config(self) -> dict[str, str]:
+        """How the changelog topic is created."""
+        return {"cleanup.policy": "compact", "delete.retention.ms": str(_TOMBSTONES_KEPT_MS)}
+
+    @property
+    def ttl_s(self) -> int | None:
+        """Seconds after which the local store may forget an item; None: never."""
+        return None
+
+    def pack(self, items: Sequence[Item]) -> Iterable[Item]:
+        """Items as changelog records."""
+        return items
+
+    def unpack(self, records: Sequence[Any]) -> list[Item]:
+        """Changelog records as items, the last of a key only."""
+        return list({record.key: record.value for record in records}.items())
+
+
+ID_BYTES = 16
+_ROW_BYTES = 2 * ID_BYTES
+_ROWS_PER_RECORD = 20_000  # 640 kB, so that a record always fits a producer batch
+
+
+@dataclass(frozen=True, slots=True)
+class PackedIdTable(FoldTable):
+    """16-byte keys with 16-byte values that are written once: ids seen, and what was seen with them.
+
+    The changelog packs many into a record (32 bytes each), keyed by the first one's leading 8 bytes of value, its source
+    offset. Rows are never deleted: they expire, in the changelog and on disk, after `retention_s`.
+    """
+
+    retention_s: int | None = None
+
+    @property
+    def changelog_config(self) -> dict[str, str]:
+        """Retention instead of compaction: no two records have the same key."""
+        return {
+            "cleanup.policy": "delete",
+            "retention.ms": str(_FOREVER if self.retention_s is None else self.retention_s * 1000),
+            "retention.bytes": str(_FOREVER),
+        }
+
+    @property
+    def ttl_s(self) -> int | None:
+        """Seconds after which the local store may forget a row."""
+        return self.retention_s
+
+    def pack(self, items: Sequence[Item]) -> Iterator[Item]:
+        """Items as changelog records of up to 20,000 rows.
+
+        Raises:
+            ValueError: If an item is not 16 + 16 bytes.
+        """
+        for first in range(0, len(items), _ROWS_PER_RECORD):
+            rows = items[first : first + _ROWS_PER_RECORD]
+            packed = b"".join(chain.from_iterable((key, value or b"") for key, value in rows))
+            if len(packed) != _ROW_BYTES * len(rows):
+                raise ValueError(f"table {self.name}: an id row must be {ID_BYTES} + {ID_BYTES} bytes and is never deleted")
+            yield (rows[0][1] or b"")[:8], packed
+
+    def unpack(self, records: Sequence[Any]) -> list[Item]:
+        """Changelog records as items."""
+        return [
+            (packed[at : at + ID_BYTES], packed[at + ID_BYTES : at + _ROW_BYTES])
+            for packed in (record.value for record in records)
+            for at in range(0, len(packed), _ROW_BYTES)
+        ]

@@ -1,0 +1,5 @@
+"""Fixtures every test may use."""
+
+from tests.support.servers import servers
+
+__all__ = ["servers"]
