@@ -6,10 +6,11 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from billing.errors import InvalidDefinition, RefusedUsage
-from billing.quantity import parse_quantity, plain
+from billing.quantity import INTEGER_DIGITS, parse_quantity, plain
 
 LONGEST_NAME: Final = 200
 LONGEST_LIST: Final = 1_000
+_TOO_LARGE: Final = 10**INTEGER_DIGITS
 _Word = TypeVar("_Word", bound=StrEnum)
 
 
@@ -45,7 +46,7 @@ class Fields:
         """
         if len(self._raw) > LONGEST_LIST:
             raise InvalidDefinition(self.where, f"has {len(self._raw)} fields; at most {LONGEST_LIST} are allowed")
-        return tuple(name(field, self.path(str(field)[:LONGEST_NAME])) for field in self._raw)
+        return tuple(name(field, self.path(_shown(field))) for field in self._raw)
 
     def close(self, kind: str) -> None:
         """Refuses the first field that nobody read: `kind` has no such field.
@@ -56,7 +57,7 @@ class Fields:
         for field in self._raw:
             if field not in self._read:
                 allowed = ", ".join(sorted(self._read))
-                raise self.refusal(str(field)[:LONGEST_NAME], f"{kind} has no such field; allowed are {allowed}")
+                raise self.refusal(_shown(field), f"{kind} has no such field; allowed are {allowed}")
 
     def value(self, field: str) -> object:
         """Returns the field as it stands.
@@ -71,7 +72,7 @@ class Fields:
         return found
 
     def text(self, field: str) -> str:
-        """Returns a name: a string of 1 to 200 characters."""
+        """Returns a name: a string of 1 to 200 printable characters."""
         return name(self.value(field), self.path(field))
 
     def optional_text(self, field: str) -> str | None:
@@ -160,13 +161,15 @@ class Fields:
 
 
 def name(raw: object, path: str) -> str:
-    """Returns `raw` if it is a name: a string of 1 to 200 characters.
+    """Returns `raw` if it is a name: a string of 1 to 200 printable characters.
 
     Raises:
         InvalidDefinition: it is not.
     """
-    if not isinstance(raw, str) or not 1 <= len(raw) <= LONGEST_NAME:
-        raise InvalidDefinition(path, f"is {_kind(raw)}; a string of 1 to {LONGEST_NAME} characters is allowed")
+    if not isinstance(raw, str) or not 1 <= len(raw) <= LONGEST_NAME or not raw.isprintable():
+        raise InvalidDefinition(
+            path, f"is {_kind(raw)}; a string of 1 to {LONGEST_NAME} printable characters is allowed"
+        )
     return raw
 
 
@@ -176,18 +179,27 @@ def decimal(raw: object, path: str) -> Decimal:
     Raises:
         InvalidDefinition: anything else, or too many digits.
     """
-    if isinstance(raw, bool) or not isinstance(raw, str | int | Decimal):
+    if isinstance(raw, int) and not isinstance(raw, bool) and abs(raw) < _TOO_LARGE:
+        return Decimal(raw)
+    if not isinstance(raw, str):
         raise InvalidDefinition(path, f"is {_kind(raw)}; a decimal string such as '0.05' or an integer is allowed")
     try:
-        return parse_quantity(raw if isinstance(raw, str) else str(raw))
+        return parse_quantity(raw)
     except RefusedUsage as refusal:
         raise InvalidDefinition(path, refusal.detail) from None
+
+
+def _shown(field: object) -> str:
+    """Names a field that may be anything."""
+    return field[:LONGEST_NAME] if isinstance(field, str) and field.isprintable() else _kind(field)
 
 
 def _kind(raw: object) -> str:
     """Names what was found, cut short: it may be anything."""
     if isinstance(raw, str):
         return repr(raw[:40]) if raw else "an empty string"
-    if isinstance(raw, bool | int | float) or raw is None:
-        return repr(raw)[:40]
+    if isinstance(raw, int) and abs(raw) >= _TOO_LARGE:
+        return "a number of too many digits"
+    if isinstance(raw, int | float) or raw is None:
+        return repr(raw)
     return f"a {type(raw).__name__}" + (f" of {len(raw)}" if isinstance(raw, list | tuple) else "")

@@ -1,4 +1,4 @@
-"""Instants: microseconds since 1970-01-01 UTC on the wire and in every comparison, `datetime` where a calendar is asked."""
+"""Instants: microseconds since 1970-01-01 UTC on the wire and in comparisons, `datetime` where a calendar is asked."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final

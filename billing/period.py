@@ -103,8 +103,8 @@ def boundary(anchor: datetime, period: BillingPeriod, zone: ZoneInfo, n: int) ->
     """Returns the n-th boundary in UTC: the anchor's local wall time plus n periods, its day clamped to its month.
 
     Counted from the anchor, so that the 31st comes back after a short month. A wall time that the clocks jump over
-    moves forward by the gap, one that they show twice is the first. Boundary 0 is the anchor itself, whatever the clocks
-    do. `n` may be negative.
+    moves forward by the gap, one that they show twice is the first. Boundary 0 is the anchor itself, whatever the
+    clocks do. `n` may be negative.
 
     Raises:
         InvalidDefinition: the boundary is outside of the years 1 to 9999.

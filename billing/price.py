@@ -215,10 +215,10 @@ def _converted(conversion: UnitConversion, quantity: Decimal) -> Decimal | Fract
     else:
         assert conversion.divide_by is not None
         units = _quotient(quantity, conversion.divide_by)
+    if conversion.rounding is UnitRounding.NONE:
+        return units
     whole, part = divmod(Fraction(units), 1)
     match conversion.rounding:
-        case UnitRounding.NONE:
-            return units
         case UnitRounding.DOWN:
             return Decimal(whole)
         case UnitRounding.UP:
@@ -323,11 +323,13 @@ def _percentage_of(given: Fields) -> Percentage:
 
 
 def _tiers(given: Fields) -> tuple[Tier, ...]:
-    return tuple(Tier(up_to, rate, flat) for up_to, rate, flat in _tier_rows(given, "unit_amount"))
+    rows = _tier_rows(given, "unit_amount")
+    return tuple(Tier(up_to=up_to, unit_amount=rate, flat_amount=flat) for up_to, rate, flat in rows)
 
 
 def _percent_tiers(given: Fields) -> tuple[PercentTier, ...]:
-    return tuple(PercentTier(up_to, rate, flat) for up_to, rate, flat in _tier_rows(given, "rate_percent"))
+    rows = _tier_rows(given, "rate_percent")
+    return tuple(PercentTier(up_to=up_to, rate_percent=rate, flat_amount=flat) for up_to, rate, flat in rows)
 
 
 def _tier_rows(given: Fields, rate: str) -> list[tuple[Decimal | None, Decimal, Decimal]]:

@@ -47,12 +47,12 @@ class PartialPackages(StrEnum):
     DOWN = "down"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tier:
     """The quantities above the tier before, up to and with `up_to`; without end where None."""
 
     up_to: Decimal | None = None
-    unit_amount: Decimal = ZERO
+    unit_amount: Decimal
     flat_amount: Decimal = ZERO
 
     @property
@@ -61,12 +61,12 @@ class Tier:
         return self.unit_amount
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PercentTier:
     """As `Tier`, for a quantity that is itself an amount."""
 
     up_to: Decimal | None = None
-    rate_percent: Decimal = ZERO
+    rate_percent: Decimal
     flat_amount: Decimal = ZERO
 
     @property

@@ -40,11 +40,11 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
-    """The rated lines of one close, in the order of the invoice; every such command has one, without lines where
-    nothing is owed (then no invoice is drawn, and still it is known that the command was rated).
+    """The rated lines of one command, in the order of the invoice.
 
-    `statement_id` is a function of the account, the subscription and the command alone, so a refolded journal names
-    the same statements.
+    Every command has one, without lines where nothing is owed: then no invoice is drawn, and still it is known that the
+    command was rated. `statement_id` is a function of the account, the subscription and the command alone, so a refolded
+    journal names the same statements.
     """
 
     statement_id: str

@@ -1,10 +1,10 @@
 """The life of a subscription: which move is allowed in which state, and where it leads.
 
-    pending ──start──► active ◄──resume── paused          change_plan stays where it is: in trialing, active and paused
-       │                 │ ▲ └──pause───────►│            renew stays in active
-       └─start_trial─► trialing              │
-                         └─end_trial─► active│            cancel leads from every state but canceled to canceled,
-                                             └──cancel──► which is the end
+pending ──start──► active ◄──resume── paused          change_plan stays where it is: in trialing, active and paused
+   │                 │ ▲ └──pause───────►│            renew stays in active
+   └─start_trial─► trialing              │
+                     └─end_trial─► active│            cancel leads from every state but canceled to canceled,
+                                         └──cancel──► which is the end
 """
 
 from collections.abc import Mapping

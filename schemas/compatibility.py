@@ -6,7 +6,10 @@ instant that went from milliseconds to microseconds: every amount and every peri
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
+
+import fastavro
 
 from schemas.errors import UndecodableRecord
 from schemas.files import Schema
@@ -15,7 +18,29 @@ _PROMOTIONS: Final = frozenset(
     {("int", "long"), ("int", "float"), ("int", "double"), ("long", "float"), ("long", "double"), ("float", "double")}
     | {("string", "bytes"), ("bytes", "string")},
 )
-_NAMED: Final = frozenset({"record", "enum", "fixed", "error"})
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaTree:
+    """A schema whose named types can be looked up, so that it is walked without unfolding it."""
+
+    root: Schema
+    named: dict[str, Schema] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, text: str) -> "SchemaTree":
+        """Returns the tree of a schema's JSON text.
+
+        Raises:
+            ValueError: no JSON; fastavro's own errors where it is no Avro schema.
+        """
+        named: dict[str, Schema] = {}
+        return cls(fastavro.parse_schema(json.loads(text), named), named)
+
+    def branches(self, schema: Schema) -> list[Schema]:
+        """Returns a union's branches, or the one type that it is, with names resolved."""
+        branches = schema if isinstance(schema, list) else [schema]
+        return [self.named.get(branch, branch) if isinstance(branch, str) else branch for branch in branches]
 
 
 def incompatibilities(reader: str, writer: str) -> list[str]:
@@ -23,69 +48,70 @@ def incompatibilities(reader: str, writer: str) -> list[str]:
 
     Structure by Avro's rules of schema resolution, and logical types by ours.
     """
+    return structural_changes(reader, writer) + logical_changes(SchemaTree.of(reader), SchemaTree.of(writer))
+
+
+def structural_changes(reader: str, writer: str) -> list[str]:
+    """Returns what Avro's own rules have against it: this much a registry checks too."""
     from avro.compatibility import (  # noqa: PLC0415 - 0.1 s, and only checks need it
         ReaderWriterCompatibilityChecker,
         SchemaCompatibilityType,
     )
     from avro.schema import parse  # noqa: PLC0415 - as above
 
-    verdict = ReaderWriterCompatibilityChecker().get_compatibility(parse(reader), parse(writer))
-    structural = [] if verdict.compatibility is SchemaCompatibilityType.compatible else sorted(verdict.messages)
-    return structural + logical_changes(json.loads(reader), json.loads(writer))
+    checker = ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]
+    verdict = checker.get_compatibility(parse(reader), parse(writer))
+    return [] if verdict.compatibility is SchemaCompatibilityType.compatible else sorted(verdict.messages)
 
 
-def logical_changes(reader: Schema, writer: Schema) -> list[str]:
+def logical_changes(reader: SchemaTree, writer: SchemaTree) -> list[str]:
     """Returns where the reader would take the writer's bytes for another amount or another instant."""
-    return list(_changes(reader, writer, _names(reader), _names(writer), ()))
+    return list(_changes(reader, writer, reader.root, writer.root, ()))
 
 
-def check_bounded(schema: Schema) -> None:
+def check_bounded(writer: SchemaTree) -> None:
     """Returns where every record of the schema takes time and memory in proportion to its bytes.
 
     Raises:
-        UndecodableRecord: `unbounded-schema`: it contains itself, or a collection of items that take no bytes, of
-            which five bytes can claim 2^60.
+        UndecodableRecord: `unbounded-schema`: a type contains itself, or an array has items that take no bytes (five
+            bytes can claim 2^60 of them).
     """
-    _least_size(schema, _names(schema), ())
+    _takes_bytes(writer, writer.root, (), {})
 
 
 def _changes(
-    reader: Schema,
-    writer: Schema,
-    reader_names: Mapping[str, Schema],
-    writer_names: Mapping[str, Schema],
-    path: tuple[str, ...],
+    reader: SchemaTree, writer: SchemaTree, ours: Schema, theirs: Schema, path: tuple[str, ...]
 ) -> Iterator[str]:
-    for ours in _branches(reader, reader_names):
-        for theirs in _branches(writer, writer_names):
-            kind, written = _kind(ours), _kind(theirs)
-            if kind != written and (written, kind) not in _PROMOTIONS:
+    for read in reader.branches(ours):
+        for written in writer.branches(theirs):
+            kind = _kind(read)
+            if kind == _kind(written):
+                for name, inner, inner_written in _inner(kind, read, written):
+                    yield from _changes(reader, writer, inner, inner_written, (*path, name))
+            elif (_kind(written), kind) not in _PROMOTIONS:
                 continue
-            yield from _leaf_changes(ours, theirs, path)
-            for name, inner, inner_written in _inner(kind, ours, theirs):
-                yield from _changes(inner, inner_written, reader_names, writer_names, (*path, name))
+            yield from _leaf_changes(read, written, ".".join(path) or "the schema")
 
 
-def _leaf_changes(ours: Schema, theirs: Schema, path: tuple[str, ...]) -> Iterator[str]:
+def _leaf_changes(ours: Schema, theirs: Schema, where: str) -> Iterator[str]:
     read, written = _logical(ours), _logical(theirs)
-    where = ".".join(path) or "the schema"
-    if read["logicalType"] != written["logicalType"]:
-        yield f"{where}: written as {_named(written)}, would be read as {_named(read)}"
-    elif read["scale"] != written["scale"]:
-        yield f"{where}: a decimal of scale {written['scale']} would be read with scale {read['scale']}"
-    elif read["precision"] < written["precision"]:
+    if read.get("logicalType") != written.get("logicalType"):
+        names = [logical.get("logicalType", "a plain value") for logical in (written, read)]
+        yield f"{where}: {names[0]} is written, {names[1]} would be read"
+    elif read.get("scale", 0) != written.get("scale", 0):
+        yield f"{where}: scale {written.get('scale', 0)} is written, scale {read.get('scale', 0)} would be read"
+    elif read.get("precision", 0) < written.get("precision", 0):
         yield f"{where}: {written['precision']} digits are written, only {read['precision']} would be read"
 
 
 def _inner(kind: str, ours: Schema, theirs: Schema) -> Iterator[tuple[str, Schema, Schema]]:
     match kind:
         case "record":
-            written = {field["name"]: field["type"] for field in theirs["fields"]}
-            for field in ours["fields"]:
-                for name in (field["name"], *field.get("aliases", ())):
-                    if name in written:
-                        yield field["name"], field["type"], written[name]
-                        break
+            written = {entry["name"]: entry["type"] for entry in theirs["fields"]}
+            for entry in ours["fields"]:
+                name = next((name for name in (entry["name"], *entry.get("aliases", ())) if name in written), None)
+                if name is not None:
+                    yield entry["name"], entry["type"], written[name]
         case "array":
             yield "items", ours["items"], theirs["items"]
         case "map":
@@ -94,52 +120,43 @@ def _inner(kind: str, ours: Schema, theirs: Schema) -> Iterator[tuple[str, Schem
             return
 
 
-def _least_size(schema: Schema, names: Mapping[str, Schema], outer: tuple[str, ...]) -> int:
-    """Returns the fewest bytes that a value takes, as far as it matters: 0 or at least 1."""
-    return min((_least_branch_size(branch, names, outer) for branch in _branches(schema, names)), default=0) + (
-        1 if isinstance(schema, list) else 0
-    )
+def _takes_bytes(tree: SchemaTree, schema: Schema, outer: tuple[str, ...], known: dict[str, bool]) -> bool:
+    """Returns whether every value of the schema takes at least one byte; `known` spares a second look at a name."""
+    sizes = [_branch_takes_bytes(tree, branch, outer, known) for branch in tree.branches(schema)]
+    return isinstance(schema, list) or all(sizes)
 
 
-def _least_branch_size(schema: Schema, names: Mapping[str, Schema], outer: tuple[str, ...]) -> int:
+def _branch_takes_bytes(tree: SchemaTree, schema: Schema, outer: tuple[str, ...], known: dict[str, bool]) -> bool:
     match _kind(schema):
         case "null":
-            return 0
+            return False
         case "fixed":
-            return int(schema["size"])
+            return bool(schema["size"])
         case "record" | "error":
-            name = str(schema["name"])
-            if name in outer:
-                raise UndecodableRecord("unbounded-schema", f"{name[:80]} contains itself; such records are not read")
-            return sum(_least_size(field["type"], names, (*outer, name)) for field in schema["fields"])
-        case "array" | "map" as kind:
-            item = schema["items" if kind == "array" else "values"]
-            if _least_size(item, names, outer) == 0 and kind == "array":
-                raise UndecodableRecord("unbounded-schema", "an array's items take no bytes; such records are not read")
-            return 1
-        case _:
-            return 1
+            return _record_takes_bytes(tree, schema, outer, known)
+        case "array":
+            if not _takes_bytes(tree, schema["items"], outer, known):
+                raise UndecodableRecord("unbounded-schema", "an array has items that take no bytes")
+        case "map":
+            _takes_bytes(tree, schema["values"], outer, known)
+    return True
 
 
-def _branches(schema: Schema, names: Mapping[str, Schema]) -> list[Schema]:
-    resolved = names.get(schema, schema) if isinstance(schema, str) else schema
-    return [names.get(each, each) if isinstance(each, str) else each for each in resolved] if (
-        isinstance(resolved, list)
-    ) else [resolved]
+def _record_takes_bytes(tree: SchemaTree, schema: Schema, outer: tuple[str, ...], known: dict[str, bool]) -> bool:
+    name = schema["name"]
+    if name in outer:
+        raise UndecodableRecord("unbounded-schema", f"type {name[:80]} contains itself")
+    if name not in known:
+        inner = (*outer, name)
+        known[name] = any([_takes_bytes(tree, entry["type"], inner, known) for entry in schema["fields"]])  # noqa: C419 - each field is looked at
+    return known[name]
 
 
 def _kind(schema: Schema) -> str:
-    kind = schema["type"] if isinstance(schema, Mapping) else schema
-    return _kind(kind) if isinstance(kind, Mapping) else str(kind)
+    while isinstance(schema, Mapping):
+        schema = schema["type"]
+    return str(schema)
 
 
-def _logical(schema: Schema) -> dict[str, object]:
-    return {}
-
-
-def _named(logical: Mapping[str, object]) -> str:
-    return str(logical["logicalType"] or "a plain number or bytes")
-
-
-def _names(schema: Schema) -> dict[str, Schema]:
-    return {}
+def _logical(schema: Schema) -> Mapping[str, Schema]:
+    return schema if isinstance(schema, Mapping) and "logicalType" in schema else {}

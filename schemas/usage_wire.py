@@ -3,117 +3,111 @@
 Both functions do exactly what fastavro does with `UsageRecorded` (a property test holds them to it), only faster, and
 only for usual records: what is unusual in any way they leave to fastavro by returning None.
 
-Usual is: ASCII, every string shorter than 64 characters, at most 63 properties in one block. Then each length is one
-byte below 128, so the whole payload but the instant is ASCII, and strings are slices of a text that is decoded once.
+Usual is: ASCII, every string shorter than 64 characters, at most 63 properties in one block, and an instant whose
+varint has eight bytes (1978 to 3111). Then each length is one byte below 128, so the payload but the instant is ASCII,
+and strings are slices of one text.
 """
 
-from itertools import chain
 from typing import Final
 
 from billing.entry import Usage
 
 FRAME_SIZE_BYTES: Final = 5
-_MORE: Final = 0x80  # the bit of a varint's byte that says another one follows
-_LONGEST_SHIFT: Final = 56  # of the ninth byte; a longer varint is unusual
 _SHORT: Final = 64
+_BEYOND: Final = 1 << 32  # farther than any payload: the next look at it is an IndexError
+_STEPS: Final = tuple((byte >> 1) + 1 if byte < 2 * _SHORT and not byte & 1 else _BEYOND for byte in range(256))
+"""From a length's byte to what follows its string; beyond all where it is negative or has a second byte."""
+_LENGTHS: Final = tuple(chr(length << 1) for length in range(_SHORT))
+_INSTANT_SIZE_BYTES: Final = 8
+_MORE: Final = 0x80  # the bit of a varint's byte that says another one follows
+_NEGATIVE_OR_LONG: Final = 0x81  # of a zigzag varint's first byte
 _PRESENT: Final = 2  # the zigzag index of the union's second branch
-_INSTANT_LIMIT: Final = 1 << 61
 
 
 def read_usage(payload: bytes) -> Usage | None:
     """Returns the usage in a framed payload of the current schema, or None where fastavro has to look at it.
 
-    One long function, because a record costs 2 µs here and 5 through fastavro (a flight with 8 properties).
+    One long function of additions and slices: 0.45 of what fastavro takes for a flight with 8 properties.
     """
+    steps = _STEPS
     try:
-        customer = 1 + (payload[5] >> 1)
-        head = payload[5:]
-        identity = customer + 1 + (head[customer] >> 1)
-        source = identity + 1 + (head[identity] >> 1)
-        kind = source + 1 + (head[source] >> 1)
-        instant = kind + 1 + (head[kind] >> 1)
-        # An odd length is a negative one: bit 0 of any of them shows in the disjunction.
-        odd = head[0] | head[customer] | head[identity] | head[source] | head[kind]
-
-        at = instant
-        byte = head[at]
-        zigzag = byte & 127
-        shift = 7
-        while byte >= _MORE and shift <= _LONGEST_SHIFT:
-            at += 1
-            byte = head[at]
-            zigzag |= (byte & 127) << shift
-            shift += 7
-        if byte >= _MORE:
+        customer = 5 + steps[payload[5]]
+        identity = customer + steps[payload[customer]]
+        source = identity + steps[payload[identity]]
+        kind = source + steps[payload[source]]
+        instant = kind + steps[payload[kind]]
+        block = instant + _INSTANT_SIZE_BYTES
+        b0, b1, b2, b3, b4, b5, b6, b7 = payload[instant:block]
+        count = payload[block]
+        if (
+            b0 & b1 & b2 & b3 & b4 & b5 & b6 < _MORE
+            or b7 >= _MORE
+            or count & _NEGATIVE_OR_LONG
+            or not (payload[5:instant].isascii() and payload[block:].isascii())
+        ):
             return None
-
-        strings = head[:instant].decode("ascii")
-        tail = head[at + 1 :]
-        text = tail.decode("ascii")
+        text = payload.decode("latin-1")
         properties = {}
-        count = tail[0]
-        place = 1
+        place = block + 1
         if count:
-            odd |= count
             for _ in range(count >> 1):
-                value = place + 1 + (tail[place] >> 1)
-                end = value + 1 + (tail[value] >> 1)
-                odd |= tail[place] | tail[value]
+                value = place + steps[payload[place]]
+                end = value + steps[payload[value]]
                 properties[text[place + 1 : value]] = text[value + 1 : end]
                 place = end
-            if tail[place]:
+            if payload[place]:
                 return None
             place += 1
         subscription = None
-        if tail[place]:
-            if tail[place] != _PRESENT:
+        if payload[place]:
+            if payload[place] != _PRESENT:
                 return None
-            odd |= tail[place + 1]
-            end = place + 2 + (tail[place + 1] >> 1)
+            end = place + 1 + steps[payload[place + 1]]
             subscription = text[place + 2 : end]
             place = end - 1
-    except (IndexError, UnicodeDecodeError):
+    except (IndexError, ValueError):
         return None
-    if odd & 1 or place + 1 != len(tail):
+    if place + 1 != len(payload):  # places only grow, so this also says that none of them lay beyond the end
         return None
+    zigzag = b0 & 127 | (b1 & 127) << 7 | (b2 & 127) << 14 | (b3 & 127) << 21 | (b4 & 127) << 28
+    zigzag |= (b5 & 127) << 35 | (b6 & 127) << 42 | b7 << 49
     return Usage(
-        strings[1:customer],
-        strings[customer + 1 : identity],
-        strings[identity + 1 : source],
-        strings[source + 1 : kind],
-        strings[kind + 1 :],
-        (zigzag >> 1) ^ -(zigzag & 1),
+        text[6:customer],
+        text[customer + 1 : identity],
+        text[identity + 1 : source],
+        text[source + 1 : kind],
+        text[kind + 1 : instant],
+        zigzag >> 1 ^ -(zigzag & 1),
         properties,
         subscription,
     )
 
 
-def write_usage(header: bytes, usage: Usage) -> bytes | None:
+def write_usage(frame: bytes, usage: Usage) -> bytes | None:
     """Returns the framed payload of usage, or None where fastavro has to write it."""
-    at = usage.occurred_at_us
-    if type(at) is not int or not -_INSTANT_LIMIT < at < _INSTANT_LIMIT:
-        return None
-    strings = (usage.tenant, usage.customer, usage.id, usage.source, usage.type)
-    properties = usage.properties
+    lengths, properties, subscription = _LENGTHS, usage.properties, usage.subscription
     try:
-        pieces = [*chain.from_iterable(properties.items())]
-        if len(properties) >= _SHORT or max(map(len, (*strings, *pieces, usage.subscription or ""))) >= _SHORT:
+        before = "".join(
+            [lengths[len(text)] + text for text in (usage.tenant, usage.customer, usage.id, usage.source, usage.type)],
+        )
+        instant = _written_instant(usage.occurred_at_us)
+        if instant is None:
             return None
-        before = "".join([chr(len(piece) << 1) + piece for piece in strings])
-        after = "".join([chr(len(piece) << 1) + piece for piece in pieces])
-        after = f"{chr(len(properties) << 1)}{after}\0" if pieces else "\0"
-        after += "\0" if usage.subscription is None else f"\2{chr(len(usage.subscription) << 1)}{usage.subscription}"
-        return header + before.encode("ascii") + _varint(at) + after.encode("ascii")
-    except (AttributeError, TypeError, UnicodeEncodeError):
+        block = "\0"
+        if properties:
+            entries = [lengths[len(name)] + name + lengths[len(value)] + value for name, value in properties.items()]
+            block = lengths[len(properties)] + "".join(entries) + "\0"
+        after = "\0" if subscription is None else "\2" + lengths[len(subscription)] + subscription
+        return b"".join((frame, before.encode("ascii"), instant, block.encode("ascii"), after.encode("ascii")))
+    except (AttributeError, IndexError, TypeError, UnicodeEncodeError):
         return None  # fastavro's way names the field that is wrong
 
 
-def _varint(number: int) -> bytes:
-    """Returns the zigzag varint of a number: fixed shifts of one integer, seven bits a byte, are slower than this."""
-    rest = (number << 1) ^ (number >> 63)
-    written = bytearray()
-    while rest >= _MORE:
-        written.append(rest & 127 | _MORE)
-        rest >>= 7
-    written.append(rest)
-    return bytes(written)
+def _written_instant(at_us: int) -> bytes | None:
+    if type(at_us) is not int:
+        return None
+    rest = at_us << 1 ^ at_us >> 63
+    if rest >> 49 < 1 or rest >> 56:
+        return None
+    groups = [rest >> shift & 127 | _MORE for shift in range(0, 49, 7)]
+    return bytes((*groups, rest >> 49))

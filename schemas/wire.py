@@ -6,15 +6,14 @@ would read a naive instant in the machine's time zone, and lets 1E+20 pass a dec
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, ClassVar, Final, Self
 
 import msgspec
 
+from billing import instant as calendar
 from schemas.errors import UndecodableRecord, Unencodable
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _LONGEST_SHOWN: Final = 80
 
 
@@ -85,13 +84,13 @@ def micros(value: object, field: str) -> int:
     """Returns an aware instant as microseconds since 1970-01-01 UTC."""
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise _refused(value, field, "an instant with a time zone (a naive one would mean the machine's)")
-    return (value - _EPOCH) // _MICROSECOND
+    return calendar.micros(value)
 
 
 def instant(value: int, field: str) -> datetime:
     """Returns microseconds since 1970-01-01 UTC as an aware instant."""
     try:
-        return _EPOCH + value * _MICROSECOND
+        return calendar.instant(value)
     except OverflowError:
         detail = f"{field}: {value} microseconds since 1970 lie beyond the years 1 to 9999"
         raise UndecodableRecord("instant-out-of-range", detail) from None

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Bus(StrEnum):
@@ -79,14 +82,18 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field(LogFormat.JSON, description="`json` or `console`.")
 
 
-def load_settings() -> Settings:
-    """Read the environment.
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment; what `environment` names goes before it.
 
     Raises:
         BadSettings: a variable has a value that is not allowed; every such variable is named.
     """
     try:
-        return Settings()
+        return Settings(**{_field(name): value for name, value in (environment or {}).items()})  # type: ignore[arg-type]
     except ValidationError as error:
         wrong = [f"BEAAS_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
         raise BadSettings("\n".join(wrong)) from None
+
+
+def _field(variable: str) -> str:
+    return variable.removeprefix("BEAAS_").lower()

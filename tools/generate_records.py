@@ -1,7 +1,6 @@
 """Writes `schemas/records.py` from the Avro files: one frozen class for each record and enum.
 
-    python tools/generate_records.py            writes it
-    python tools/generate_records.py --check    exits 1 where the committed file differs, and shows how
+With `--check` it writes nothing, shows how the committed file differs, and exits 1 where it does.
 """
 
 import difflib
@@ -56,6 +55,15 @@ class Conversion:
     from_wire: str
 
 
+PRIMITIVES: Final = {
+    "string": Conversion("str", "wire.text({value}, {label})", "{value}"),
+    "bytes": Conversion("bytes", "wire.octets({value}, {label})", "{value}"),
+    "boolean": Conversion("bool", "wire.truth({value}, {label})", "{value}"),
+    "int": Conversion("int", "wire.whole({value}, {label}, 32)", "{value}"),
+    "long": Conversion("int", "wire.whole({value}, {label}, 64)", "{value}"),
+}
+
+
 @dataclass(slots=True)
 class Module:
     """What has been generated so far: classes by name in order of definition, and the schemas they came from."""
@@ -76,16 +84,8 @@ class Module:
     def conversion(self, schema: Schema, namespace: str) -> Conversion:
         """Returns how a field of this schema is typed and converted."""
         match schema:
-            case "string":
-                return Conversion("str", "wire.text({value}, {label})", "{value}")
-            case "bytes":
-                return Conversion("bytes", "wire.octets({value}, {label})", "{value}")
-            case "boolean":
-                return Conversion("bool", "wire.truth({value}, {label})", "{value}")
-            case "int":
-                return Conversion("int", "wire.whole({value}, {label}, 32)", "{value}")
-            case "long":
-                return Conversion("int", "wire.whole({value}, {label}, 64)", "{value}")
+            case str() if schema in PRIMITIVES:
+                return PRIMITIVES[schema]
             case ["null", something]:
                 return _optional(self.conversion(something, namespace))
             case dict():

@@ -1,19 +1,17 @@
 """A cell: what one price measures of one group in one window, and what was billed of it."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from billing.account.items import VERSION, cell_key, check_version
+from billing.account.tariff import Measured
 from billing.meter import EventValues, State, Value, load_accumulator, new_accumulator
 from billing.price import charge
 from billing.quantity import ZERO, canonical, plain, rounded
 
 if TYPE_CHECKING:
-    from billing.account.tariff import Measured
     from billing.account.window import Window
 
 
@@ -48,7 +46,7 @@ class Cell:
         "accumulator", "add", "billed", "carried", "dirty", "dropped", "group", "key", "measured", "values", "window",
     )  # fmt: skip
 
-    def __init__(self, ordinal: int, window: Window, measured: Measured, group: tuple[str, ...]) -> None:
+    def __init__(self, ordinal: int, window: "Window", measured: Measured, group: tuple[str, ...]) -> None:
         self.key = cell_key(ordinal, window.number, measured.number, group)
         self.window = window
         self.measured = measured
@@ -107,7 +105,7 @@ class Cell:
         return self.accumulator.closing_level(self.carried)
 
     def _bind(self) -> None:
-        # The hot path calls `add` once for each event and meter; a bound method of the accumulator saves a call (60 ns).
+        # The hot path calls `add` for each event and meter; a bound method of the accumulator saves a call (60 ns).
         self.add = self.accumulator.add if self.values is None else self._add_both
 
     def _add_both(self, value: Value, at_us: int, position: int) -> None:

@@ -27,6 +27,16 @@ class Seen(Protocol):
         """Remembers an id, or that it is voided now."""
 
 
+class SeenInMemory(dict[bytes, tuple[int, bytes]]):
+    """Remembers every id for as long as it lives: for a replay, a scenario, a test."""
+
+    __slots__ = ()
+
+    def put(self, key: bytes, known: tuple[int, bytes], /) -> None:
+        """Remembers an id, or that it is voided now."""
+        self[key] = known
+
+
 def usage_key(usage: Usage) -> bytes:
     """Returns the 16 bytes that stand for the identity (tenant, customer, source, id)."""
     return id_key(usage.tenant, usage.customer, usage.source, usage.id)
@@ -38,7 +48,7 @@ def id_key(tenant: str, customer: str, source: str, usage_id: str) -> bytes:
 
 
 def usage_digest(usage: Usage) -> bytes:
-    """Returns 8 bytes of the whole content: equal where a repeat says the same, in whatever order its properties come."""
+    """Returns 8 bytes of the whole content: equal where a repeat says the same, in whatever order of properties."""
     properties = usage.properties
     content = (
         usage.type,

@@ -1,17 +1,15 @@
 """What of an account is written: one head, and small items that are read when they are asked for."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from billing.account.identity import group_mark
 from billing.errors import Defect
+from billing.statement import Total
 
 if TYPE_CHECKING:
     from billing.account.cell import Cell
-    from billing.statement import Total
 
 HEAD: Final = b""
 """The key suffix of the head."""
@@ -63,7 +61,7 @@ class Items:
     `load` must know what `taken` handed out before, even while that is still on its way to the disk.
     """
 
-    __slots__ = ("_changed", "_load", "cells", "head_changed", "totals")
+    __slots__ = ("_changed", "_load", "cells", "head_changed", "position", "totals")
 
     def __init__(self, load: LoadItem) -> None:
         self._load = load
@@ -71,6 +69,8 @@ class Items:
         self.cells: list[Cell] = []
         self.totals: list[Total] = []
         self.head_changed = False
+        self.position = -1
+        """The journal position that was applied last."""
 
     def get(self, key: bytes) -> bytes | None:
         """Returns an item as it stands now."""
@@ -80,26 +80,25 @@ class Items:
         """Writes an item; None deletes it."""
         self._changed[key] = value
 
-    def touch(self, cell: Cell) -> None:
+    def touch(self, cell: "Cell") -> None:
         """Remembers that a cell has changed."""
         if not cell.dirty:
             cell.dirty = True
             self.cells.append(cell)
 
-    def drop(self, cell: Cell, final: Total | None) -> None:
-        """Deletes a cell; `final` is the last that is said of it, where it has changed since the last flush."""
-        if cell.dirty and final is not None:
+    def drop(self, cell: "Cell", final: Total | None) -> None:
+        """Deletes a cell; `final` is the last total that is said of it, None where all has been said."""
+        if final is not None:
             self.totals.append(final)
         cell.dirty = cell.dropped = True
         self.put(cell.key, None)
 
-    def taken(self) -> dict[bytes, bytes | None]:
+    def taken(self) -> list[tuple[bytes, bytes | None]]:
         """Returns what has changed since it was called last, cells included."""
         for cell in self.cells:
             if not cell.dropped:
                 self._changed[cell.key] = cell.dump()
                 cell.dirty = False
         changed, self._changed = self._changed, {}
-        self.cells = []
-        self.head_changed = False
-        return changed
+        self.cells, self.totals, self.head_changed = [], [], False
+        return list(changed.items())

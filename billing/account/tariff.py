@@ -16,7 +16,7 @@ from billing.instant import instant, micros
 from billing.meter import Meter, parse_meter
 from billing.money import round_to_minor
 from billing.period import BillingPeriod, Window, billing_period, containing, nth, zone
-from billing.price import Billed, RecurringPrice, UsagePrice, needs_events, parse_price
+from billing.price import Billed, RecurringPrice, UsagePrice, needs_events, parse_price, require_measurable
 from billing.proration import prorated
 from billing.quantity import EXACT, canonical, parse_quantity
 from billing.schedule import period_end
@@ -47,8 +47,9 @@ class Fee:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tariff:
-    """The terms of one plan version, ready to be asked."""
+    """The terms of one plan version, ready to be asked; `written` is what they are stored as."""
 
+    written: bytes
     terms: Terms
     currency: Currency
     period: BillingPeriod
@@ -131,6 +132,7 @@ def tariff(terms: bytes) -> Tariff:
         raise InvalidDefinition("prices", "two prices have the same code; each needs its own")
     _tax_percent(agreed)
     return Tariff(
+        written=terms,
         terms=agreed,
         currency=currency(agreed.currency),
         period=billing_period(agreed.billing_period),
@@ -156,6 +158,7 @@ def _meter_of(price: UsagePrice, number: int, meters: dict[str, Meter]) -> Meter
     if found is None:
         known = ", ".join(meters) or "none"
         raise InvalidDefinition(f"prices[{number}].meter", f"there is no meter {price.meter!r}; the terms have {known}")
+    require_measurable(price, found, f"prices[{number}]")
     return found
 
 

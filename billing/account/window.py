@@ -1,35 +1,28 @@
 """A usage window: the time between two boundaries that one tariff prices, and its cells."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, NamedTuple
 
 import msgspec
 
 from billing.account.cell import Cell
-from billing.account.items import Items, groups_key
+from billing.account.items import VERSION, Items, check_version, groups_key
+from billing.account.tariff import Measured, Tariff
+from billing.entry import Usage
 from billing.instant import instant
+from billing.meter import Value
 from billing.period import Window as Span
-from billing.quantity import canonical
 from billing.statement import Total
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from billing.account.tariff import Measured, Tariff
-    from billing.entry import Usage
-    from billing.meter import Value
 
 _GROUPS_A_PART: Final = 64  # a new group rewrites one part: at most 64 groups, however many the window has
 _encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder(list[tuple[str, ...]]).decode
+_decode: Final = msgspec.msgpack.Decoder(tuple[int, list[tuple[str, ...]]]).decode
 
 
 class Reading(NamedTuple):
     """What one meter read from one event."""
 
-    route: Route
+    route: "Route"
     group: tuple[str, ...]
     value: Value
 
@@ -39,7 +32,7 @@ class Route:
 
     __slots__ = ("cells", "group_of", "groups", "matches", "measured", "value_of", "window")
 
-    def __init__(self, measured: Measured, window: Window) -> None:
+    def __init__(self, measured: Measured, window: "Window") -> None:
         meter = measured.meter
         self.measured = measured
         self.window = window
@@ -53,12 +46,12 @@ class Route:
 class Window:
     """From `start_us` up to `end_us`, without it. `closed` once a statement or the end of the trial has passed it."""
 
-    __slots__ = ("_items", "_ordinal", "by_type", "closed", "end_us", "number", "routes", "start_us", "tariff", "trial")
+    __slots__ = ("_items", "by_type", "closed", "end_us", "number", "ordinal", "routes", "start_us", "tariff", "trial")
 
     def __init__(  # noqa: PLR0913 - a record's fields, each named at the call
         self, *, ordinal: int, number: int, start_us: int, end_us: int, trial: bool, tariff: Tariff, items: Items
     ) -> None:
-        self._ordinal = ordinal
+        self.ordinal = ordinal
         self._items = items
         self.number = number
         self.start_us = start_us
@@ -100,7 +93,7 @@ class Window:
         """Returns the cell of a group: at hand, stored, or new and empty."""
         found = route.cells.get(group)
         if found is None:
-            found = Cell(self._ordinal, self, route.measured, group)
+            found = Cell(self.ordinal, self, route.measured, group)
             stored = self._items.get(found.key)
             if stored is not None:
                 found.restore(stored)
@@ -129,43 +122,30 @@ class Window:
             if route.measured.meter.group_by:
                 route.groups = None
 
-    def delete(self, tenant: str, customer: str, subscription: str, position: int) -> None:
-        """Deletes every cell and group; what has changed since the last flush is still said as a total."""
+    def delete(self, final: Callable[[Cell], Total | None]) -> None:
+        """Deletes every cell and group; `final` gives the last total to say of each."""
         for cell in list(self.all_cells()):
-            self._items.drop(cell, self.total(cell, tenant, customer, subscription, position) if cell.dirty else None)
+            self._items.drop(cell, final(cell))
         for route in self.routes:
-            for part in range(len(self.groups(route)) // _GROUPS_A_PART + 1 if route.measured.meter.group_by else 0):
-                self._items.put(self._part_key(route, part), None)
+            if route.measured.meter.group_by:
+                for part in range(-(-len(self.groups(route)) // _GROUPS_A_PART)):
+                    self._items.put(self._part_key(route, part), None)
+                route.groups = []
             route.cells = {}
-
-    def total(self, cell: Cell, tenant: str, customer: str, subscription: str, position: int) -> Total:
-        """Returns quantity and amount so far of a cell; in a trial the amount is 0."""
-        bill = cell.bill()
-        return Total(
-            tenant=tenant,
-            customer=customer,
-            subscription=subscription,
-            price=cell.measured.price.code,
-            group=dict(zip(cell.measured.meter.group_by, cell.group, strict=True)),
-            period_start_us=self.start_us,
-            period_end_us=self.end_us,
-            quantity=canonical(bill.quantity),
-            amount_minor=bill.amount_minor if cell.owes and not self.trial else 0,
-            currency=self.tariff.currency.code,
-            position=position,
-        )
 
     def _add_group(self, route: Route, group: tuple[str, ...]) -> None:
         groups = self.groups(route)
         part = len(groups) // _GROUPS_A_PART
         groups.append(group)
-        self._items.put(self._part_key(route, part), _encode(groups[part * _GROUPS_A_PART :]))
+        self._items.put(self._part_key(route, part), _encode((VERSION, groups[part * _GROUPS_A_PART :])))
 
     def _parts(self, route: Route) -> Iterator[list[tuple[str, ...]]]:
         part = 0
         while (stored := self._items.get(self._part_key(route, part))) is not None:
-            yield _decode(stored)
+            version, groups = _decode(stored)
+            check_version(version, "a list of groups")
+            yield groups
             part += 1
 
     def _part_key(self, route: Route, part: int) -> bytes:
-        return groups_key(self._ordinal, self.number, route.measured.number, part)
+        return groups_key(self.ordinal, self.number, route.measured.number, part)

@@ -126,7 +126,7 @@ class _Builder:
         self.count(event, 1)
         node: Node
         if isinstance(event, yaml.ScalarEvent):
-            node = Scalar(event.value, line, event.style is None)
+            node = Scalar(event.value, line, event.implicit[0])  # of plain scalars, the style differs by parser
         elif isinstance(event, yaml.SequenceStartEvent):
             node = self.sequence(line, events, depth)
         else:

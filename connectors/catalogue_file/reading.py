@@ -190,10 +190,11 @@ class _Known:
         return None if code is None else self.plans.get(_reference(section, "plan", code, self.plans))
 
     def periods(self, section: Section, plan: Plan | None, start: datetime) -> int | None:
+        """Every end that can be asked for has to be an instant."""
         count = section.count("periods", MOST_PERIODS)
         if count and plan and plan.billing_period and self.timezone:
             try:
-                boundary(start, billing_period(plan.billing_period), zone(self.timezone), count)
+                boundary(start, billing_period(plan.billing_period), zone(self.timezone), count + 1)
             except InvalidDefinition as refusal:
                 section.wrong("periods", refusal.problem)
         return count

@@ -167,6 +167,7 @@ async def run_to_end(command: Command, records: Path, within_s: float) -> None:
         raise ServerError(f"{command.name} did not end within {within_s:g} s.{child.log_tail()}") from None
     finally:
         child.kill()
+        await child.ended()
     if status:
         raise ServerError(f"{command.name} failed with status {status}.{child.log_tail()}")
 

@@ -19,6 +19,7 @@ from connectors.embedded.server import Server
 
 _DATABASE: Final = "beaas"
 _REGISTRY: Final = "registry"
+_PORTS: Final = ("kafka", "kafka-controller", "postgres", "registry", "registry-management")
 
 
 def _say_nothing(_who: str, _what: str) -> None:
@@ -54,6 +55,7 @@ class EmbeddedServers:
         self._announce = announce
         self._shared = shared
         self._held = AsyncExitStack()
+        self._all: tuple[Server, ...] = ()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -81,8 +83,8 @@ class EmbeddedServers:
 
     @property
     def all(self) -> tuple[Server, ...]:
-        """Every server, in the order in which they may be started one after the other."""
-        return (self.kafka, self.postgres, self.registry)
+        """Every server; none before the first start."""
+        return self._all
 
     def environment(self) -> dict[str, str]:
         """Return the settings that reach these servers; they hold the database password."""
@@ -103,6 +105,7 @@ class EmbeddedServers:
         """
         async with AsyncExitStack() as stack:
             stack.enter_context(self.directory.owned())
+            self._announce("beaas", f"starting the servers on {self.directory.path}")
             for name in await end_leftovers(self.directory.records):
                 self._announce(name, "was still running from an earlier start; ended")
             if self._fresh:
@@ -120,7 +123,7 @@ class EmbeddedServers:
 
     def hurry(self) -> None:
         """End all three at once; `stop` then returns soon, and the next start recovers."""
-        for server in self.all:
+        for server in self._all:
             server.hurry()
 
     async def _start_all(self) -> None:
@@ -149,7 +152,7 @@ class EmbeddedServers:
 
     def _lay_out(self) -> None:
         directory = self.directory
-        ports = directory.ports(("kafka", "kafka-controller", "postgres", "registry"))
+        ports = directory.ports(_PORTS)
         [registry_pin] = read_pins(REGISTRY_PINS)
         self.kafka = Kafka(
             home=directory.path / "kafka",
@@ -172,5 +175,7 @@ class EmbeddedServers:
             records=directory.records,
             program=self._archives.tree(registry_pin),
             port=ports["registry"],
+            management_port=ports["registry-management"],
             database=RegistryDatabase(ports["postgres"], _REGISTRY, _REGISTRY, directory.password(_REGISTRY)),
         )
+        self._all = (self.kafka, self.postgres, self.registry)

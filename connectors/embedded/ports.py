@@ -44,7 +44,7 @@ def remembered_ports(path: Path, names: Iterable[str]) -> dict[str, int]:
     for name in names:
         last = before.get(name)
         ports[name] = last if last and is_free(last) else _free_port({*before.values(), *ports.values()})
-    path.write_bytes(msgspec.json.encode(ports))
+    path.write_bytes(msgspec.json.encode(before | ports))
     return ports
 
 

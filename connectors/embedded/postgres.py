@@ -61,7 +61,7 @@ class Postgres(Server):
 
     def url(self, database: str) -> str:
         """Return the superuser's address of a database; it holds the password."""
-        return f"postgresql://{_SUPERUSER}:{quote(self._password)}@{LOOPBACK}:{self.port}/{database}"
+        return f"postgresql://{_SUPERUSER}:{quote(self._password, safe='')}@{LOOPBACK}:{self.port}/{database}"
 
     async def ensure_database(self, name: str, *, owner: str = _SUPERUSER, password: str | None = None) -> None:
         """Make the database be there, and its owner be able to log in with the password."""

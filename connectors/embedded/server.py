@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from connectors.embedded.child import Child, Command
+from connectors.embedded.errors import ServerError
 from connectors.embedded.ports import LOOPBACK
 
 _START_WITHIN_S: Final = 60.0
@@ -37,8 +38,12 @@ class Server(ABC):
         Raises:
             ServerError: It ended or did not answer in time.
         """
-        self._child = await Child.spawn(await self._prepared(), self._records)
-        await self._child.ready(self._answers, _START_WITHIN_S)
+        self._child = child = await Child.spawn(await self._prepared(), self._records)
+        try:
+            await child.ready(self._answers, _START_WITHIN_S)
+        except ServerError:
+            await self._crash(child)
+            raise
 
     async def stop(self) -> None:
         """End it in order; nothing happens if it does not run."""
@@ -54,8 +59,7 @@ class Server(ABC):
     async def kill(self) -> None:
         """End it by SIGKILL, as a crash would."""
         if self._child is not None:
-            self._child.kill()
-            await self.ended()
+            await self._crash(self._child)
             self._child = None
 
     async def ended(self) -> int:
@@ -67,6 +71,11 @@ class Server(ABC):
         """End it at once in the way that it recovers from fastest; `stop` then returns soon."""
         if self._child is not None:
             self._child.hurry()
+
+    @staticmethod
+    async def _crash(child: Child) -> None:
+        child.kill()
+        await child.ended()
 
     @abstractmethod
     async def _prepared(self) -> Command:

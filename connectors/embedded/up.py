@@ -59,6 +59,7 @@ async def up(data_dir: Path, *, services_only: bool, fresh: bool, roles: Sequenc
         with _signals_to(serving, shift.hurry, announce):
             await serving
     except asyncio.CancelledError:
+        announce("beaas", "stopped")
         return 0
     except EmbeddedError as error:
         announce("beaas", str(error))
@@ -77,7 +78,6 @@ class _Shift:
     async def serve(self, roles: Sequence[Role], prepare: _Prepare) -> None:
         """Run all of it until cancelled; nothing runs afterwards."""
         directory = self._servers.directory
-        self._announce("beaas", f"starting the servers on {directory.path}")
         async with self._servers:
             environment = self._servers.environment()
             await prepare(environment)
@@ -88,7 +88,6 @@ class _Shift:
             finally:
                 withdraw_environment(directory.path)
                 self._announce("beaas", "stopping the servers")
-        self._announce("beaas", "stopped")
 
     def hurry(self) -> None:
         """End everything at once; what is kept is recovered at the next start."""

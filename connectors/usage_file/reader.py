@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from billing.entry import Usage
 from schemas.cloudevents import parse as parse_cloudevent
-from schemas.codec import UndecodableRecord
+from schemas.errors import UndecodableRecord
 from schemas.limits import validated
 
 if TYPE_CHECKING:

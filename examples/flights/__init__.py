@@ -1,0 +1,1 @@
+"""A real year of flights, billed end to end."""

@@ -9,7 +9,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-import psycopg
 from psycopg.rows import class_row
 from rich import box
 from rich.console import Group
@@ -19,6 +18,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import psycopg
     from rich.console import RenderableType
 
 

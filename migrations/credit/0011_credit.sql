@@ -1,6 +1,6 @@
 CREATE TABLE beaas.credit_grants (
     tenant_id beaas.code NOT NULL,
-    grant_id uuid NOT NULL,
+    grant_id text NOT NULL CHECK (grant_id <> ''),
     customer_id beaas.code NOT NULL,
     currency text NOT NULL REFERENCES beaas.currencies,
     amount_minor beaas.minor NOT NULL CHECK (amount_minor > 0),
@@ -9,6 +9,7 @@ CREATE TABLE beaas.credit_grants (
     granted_at timestamptz NOT NULL,
     expires_at timestamptz,
     invoice_id uuid,  -- the invoice whose negative total became this credit
+    sequence bigint GENERATED ALWAYS AS IDENTITY,  -- of two granted at one moment the earlier row burns first
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, grant_id),
     UNIQUE (tenant_id, customer_id, grant_id),
@@ -26,7 +27,7 @@ GRANT SELECT, INSERT, UPDATE (remaining_minor) ON beaas.credit_grants TO beaas_s
 CREATE TABLE beaas.credit_burns (
     tenant_id beaas.code NOT NULL,
     invoice_id uuid NOT NULL,
-    grant_id uuid NOT NULL,
+    grant_id text NOT NULL,
     amount_minor beaas.minor NOT NULL CHECK (amount_minor > 0),
     PRIMARY KEY (tenant_id, invoice_id, grant_id),
     FOREIGN KEY (tenant_id, invoice_id) REFERENCES beaas.invoices,

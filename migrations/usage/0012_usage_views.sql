@@ -41,7 +41,6 @@ CREATE TABLE beaas.dead_letters (
     detail text NOT NULL,
     tenant_id text,
     customer_id text,
-    source_timestamp timestamptz NOT NULL,
     key bytea,
     value bytea,
     header_names text[] NOT NULL,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from schemas.cloudevents import parse as parse_cloudevent
-from schemas.codec import UndecodableRecord
+from schemas.errors import UndecodableRecord
 from schemas.limits import validated
 from schemas.partition import partition_of
 from streams.batching.batch import Flush, Outgoing

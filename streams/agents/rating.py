@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, assert_never
 
 from billing.account import Account, usage_digest, usage_key
 from billing.entry import Usage
 from billing.statement import Conflict, Duplicate, Parked, Refused, Repeated, Statement, Voided
-from schemas.codec import UndecodableRecord
 from schemas.convert import statement_from_domain, total_from_domain
+from schemas.errors import UndecodableRecord
 from streams.agents import metrics
+from streams.agents.deadletters import EPOCH
 from streams.batching.batch import Flush, Outgoing
 
 if TYPE_CHECKING:
@@ -47,12 +49,12 @@ class RatingPlan:
 class SeenIds:
     """The ids of one partition: new ones in memory until they are flushed, the others in the table."""
 
-    def __init__(self, lookup: Callable[[Sequence[bytes]], Sequence[bytes | None]]) -> None:
+    def __init__(self, lookup: Callable[[list[bytes]], list[bytes | None]]) -> None:
         self._lookup = lookup
         self._known: dict[bytes, tuple[int, bytes]] = {}
         self.new: dict[bytes, tuple[int, bytes]] = {}
 
-    def prefetch(self, keys: Sequence[bytes]) -> None:
+    def prefetch(self, keys: list[bytes]) -> None:
         """Read a batch's ids at once: 2 µs an id, against 12 µs for single reads."""
         known = self._known = {}
         for key, row in zip(keys, self._lookup(keys), strict=True):
@@ -80,6 +82,7 @@ class RatingFold:
         self._outgoing: list[Outgoing] = []
         self._partition = partition.number
         self._counts: Counter[str] = Counter()
+        self._as_of = EPOCH
 
     async def fold(self, records: Sequence[Record]) -> None:
         """Apply every entry in the order of the journal."""
@@ -101,6 +104,7 @@ class RatingFold:
             for outcome in outcomes:
                 self._tell(record, entry, outcome)
         self._counts["entry"] += len(records)
+        self._as_of = EPOCH + timedelta(milliseconds=records[-1].timestamp)
 
     def flush(self) -> Flush:
         """What changed since the last flush: state, ids, and what goes out."""
@@ -170,5 +174,5 @@ class RatingFold:
     def _total(self, key: bytes, total: Total) -> Outgoing:
         group = "\x1f".join(f"{name}={value}" for name, value in sorted(total.group.items()))
         name = f"{total.subscription}\x1f{total.price}\x1f{total.period_start_us}\x1f{group}"
-        value = self._plan.codec.encode(self._plan.totals, total_from_domain(total))
+        value = self._plan.codec.encode(self._plan.totals, total_from_domain(total, as_of=self._as_of))
         return Outgoing(self._plan.totals, self._partition, key + b"\x1f" + name.encode(), value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from schemas.codec import UndecodableRecord
+from schemas.errors import UndecodableRecord
 from streams.batching.batch import Flush, Outgoing
 
 if TYPE_CHECKING:

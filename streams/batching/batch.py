@@ -1,7 +1,7 @@
 """What the transport hands to a fold, and what the fold hands back."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from streams.batching.stores import StateReader
@@ -23,13 +23,16 @@ class RecordBatch:
     """Position before the batch: where the batch before it ended."""
     end: int
     """Position after the batch; larger than the last record's offset + 1 where markers follow it."""
-    generation: int
-    """The consumer group's generation that fetched it; a batch of a former one is not ours any more."""
 
     @property
     def size_bytes(self) -> int:
         """Bytes of the values."""
         return sum(len(record.value) for record in self.records if record.value is not None)
+
+    def since(self, position: int) -> "RecordBatch":
+        """The part from a later position on."""
+        records = [record for record in self.records if record.offset >= position]
+        return replace(self, records=records, start=position)
 
 
 class Outgoing(NamedTuple):

@@ -16,8 +16,8 @@ from streams.batching.settings import BatchSettings
 from streams.batching.stores import Store
 from streams.batching.tables import POSITION_KEY, FoldTable, Item
 
-OnFlushed: TypeAlias = Callable[[int, int], None]
-"""Called with the partition and its source position once that is committed."""
+OnFlushed: TypeAlias = Callable[[int], None]
+"""Called with the source position that is committed now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class Ledger:
         for table, items in changes.items():
             yield Write(table.changelog, self.partition, ((key, value, (), None) for key, value in table.pack(items)))
         by_target: defaultdict[tuple[str, int], list[Entry]] = defaultdict(list)
-        for topic, partition, *entry in outcomes:
-            by_target[topic, partition].append((entry[0], entry[1], entry[2], entry[3]))
+        for topic, partition, key, value, headers, timestamp_ms in outcomes:
+            by_target[topic, partition].append((key, value, headers, timestamp_ms))
         for (topic, partition), entries in by_target.items():
             yield Write(topic, partition, entries)
 
@@ -154,7 +154,7 @@ class PartitionKeeper:
         await self._ledger.commit(self._fold.flush(), self._folded)
         self._flushed, self._open_records, self._open_bytes, self._flush_at = self._folded, 0, 0, None
         self._fold.flushed()
-        self._on_flushed(self._ledger.partition, self._flushed)
+        self._on_flushed(self._flushed)
         metrics.FLUSHES.labels(self._ledger.app).inc()
         metrics.FLUSH_SECONDS.labels(self._ledger.app).observe(monotonic() - began)
 
@@ -175,19 +175,20 @@ class Keepers:
         keeper = self._by_partition.get(partition)
         return keeper is not None and keeper.has_room
 
-    def offer(self, batch: RecordBatch) -> int | None:
-        """The batch is taken, or known already. Returns the position to fetch again from if one before it was lost.
+    def expected(self, partition: int) -> int | None:
+        """Where the partition's next batch must start; None: it is not ours."""
+        keeper = self._by_partition.get(partition)
+        return None if keeper is None else keeper.expected
 
-        Faust clears its queues at a rebalance and cancels fetches whose records count as read: what falls out there would
-        be lost without a trace, if each batch did not say where it starts.
-        """
+    def offer(self, batch: RecordBatch) -> bool:
+        """What is new in the batch will be folded. Returns False, and takes nothing, if one before it was lost."""
         keeper = self._by_partition.get(batch.partition)
-        if keeper is None or batch.start < keeper.expected:
-            return None  # of a partition that went away, or fetched before a rewind that is being answered already
+        if keeper is None or batch.end <= keeper.expected:
+            return True  # of a partition that went away, or fetched twice around a rewind
         if batch.start > keeper.expected:
-            return keeper.expected
-        keeper.offer(batch)
-        return None
+            return False
+        keeper.offer(batch if batch.start == keeper.expected else batch.since(keeper.expected))
+        return True
 
     async def close(self, timeout_s: float) -> None:
         """Every working set is flushed or dropped."""

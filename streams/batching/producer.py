@@ -78,17 +78,24 @@ class FencedProducer:
         create, now_ms = self._producer.create_batch, int(time.time() * 1000)
         batch = create()
         for key, value, headers, timestamp_ms in entries:
-            stamp = now_ms if timestamp_ms is None else timestamp_ms
-            if batch.append(timestamp=stamp, key=key, value=value, headers=headers) is None:
+            record: dict[str, Any] = {
+                "timestamp": now_ms if timestamp_ms is None else timestamp_ms,
+                "key": key,
+                "value": value,
+                "headers": list(headers),  # aiokafka's C builder takes nothing else
+            }
+            if batch.append(**record) is None:
                 yield self._checked(batch)
                 batch = create()
-                batch.append(timestamp=stamp, key=key, value=value, headers=headers)
+                batch.append(**record)
         if batch.record_count():
             yield self._checked(batch)
 
     def _checked(self, batch: Any) -> Any:
         if (size_bytes := batch.size()) > self._record_max_bytes:
-            raise ValueError(f"a record of {size_bytes} bytes: a fold's records must not exceed {self._record_max_bytes}")
+            raise ValueError(
+                f"a record of {size_bytes} bytes: a fold's records must not exceed {self._record_max_bytes}"
+            )
         return batch
 
 

@@ -161,7 +161,10 @@ class Stores:
             self._close(partition)
         for partition in wanted - self._open.keys():
             self._open[partition] = {table: self._new(table, partition) for table in self._tables}
-        return self._open
+        return {partition: self._open[partition] for partition in sorted(wanted)}
+
+    def __getitem__(self, partition: int) -> dict[FoldTable, Store]:
+        return self._open[partition]
 
     def close(self) -> None:
         """All stores are closed."""

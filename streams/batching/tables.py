@@ -84,7 +84,9 @@ class PackedIdTable(FoldTable):
             rows = items[first : first + _ROWS_PER_RECORD]
             packed = b"".join(chain.from_iterable((key, value or b"") for key, value in rows))
             if len(packed) != _ROW_BYTES * len(rows):
-                raise ValueError(f"table {self.name}: an id row must be {ID_BYTES} + {ID_BYTES} bytes and is never deleted")
+                raise ValueError(
+                    f"table {self.name}: an id row must be {ID_BYTES} + {ID_BYTES} bytes and is never deleted"
+                )
             yield (rows[0][1] or b"")[:8], packed
 
     def unpack(self, records: Sequence[Any]) -> list[Item]:

@@ -85,7 +85,7 @@ def cases() -> Iterator[Any]:
             yield pytest.param(norm["kind"], case, id=f"{norm['kind']}: {case['name']}")
 
 
-@pytest.mark.parametrize(("kind", "case"), cases())
+@pytest.mark.parametrize(("kind", "case"), list(cases()))
 def test_the_norm_holds(kind: str, case: Case) -> None:
     assert case["expect"]
     assert outcome(kind, case) == case["expect"]

@@ -1,4 +1,4 @@
-"""``beaas up`` as a process of its own, with roles that a test can watch: one that stays, one that asks for restarts."""
+"""``beaas up`` as a process of its own, with roles that a test can watch."""
 
 import argparse
 import asyncio

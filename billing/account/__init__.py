@@ -1,0 +1,25 @@
+"""The account machine: the bill as a fold of one account's journal.
+
+`Account` takes entries and says what there is to say; whoever reads it knows how billing works here. Below it, in
+the order of reading: `commands` and `counting` (what an entry does), `subscribed` (a subscription and its lines),
+`timeline` and `window` (where usage belongs), `cell` (what one price measures), `levels`, `lines`, `tariff`, and what
+is stored: `books`, `items`, `frontier`, `parking`, `identity`.
+"""
+
+from billing.account.identity import VOIDED, Seen, SeenInMemory, id_key, usage_digest, usage_key
+from billing.account.items import HEAD, LoadItem
+from billing.account.machine import USAGE_WINDOW_US, Account, Changes
+
+__all__ = [
+    "HEAD",
+    "USAGE_WINDOW_US",
+    "VOIDED",
+    "Account",
+    "Changes",
+    "LoadItem",
+    "Seen",
+    "SeenInMemory",
+    "id_key",
+    "usage_digest",
+    "usage_key",
+]

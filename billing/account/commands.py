@@ -1,0 +1,214 @@
+"""Commands: each moves one subscription, draws its statement, and puts usage that it concerns in its place."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias, assert_never
+
+from billing.account.books import Books
+from billing.account.counting import count, read, uncount
+from billing.account.identity import Seen, statement_id, usage_digest, usage_key
+from billing.account.subscribed import Refusal, Subscribed, SubscribedRecord
+from billing.account.tariff import tariff, written
+from billing.account.timeline import TimelineRecord
+from billing.entry import (
+    CycleClosed,
+    PlanChanged,
+    SubscriptionCanceled,
+    SubscriptionPaused,
+    SubscriptionResumed,
+    SubscriptionStarted,
+    Usage,
+)
+from billing.errors import IllegalTransition, RefusedUsage
+from billing.instant import instant
+from billing.statement import Line, Outcome, Refused, Statement
+from billing.subscription import Move, State
+
+Command: TypeAlias = (
+    SubscriptionStarted | PlanChanged | SubscriptionPaused | SubscriptionResumed | SubscriptionCanceled | CycleClosed
+)
+
+
+class Arrived(NamedTuple):
+    """Usage, and the journal position at which it arrived."""
+
+    usage: Usage
+    position: int
+
+
+def obey(books: Books, entry: Command, seen: Seen, again: Sequence[Arrived]) -> list[Outcome]:
+    """Does what the command says; returns its statement (maybe without lines), then usage that it leaves uncounted.
+
+    Raises:
+        IllegalTransition: the subscription does not allow it; nothing has changed.
+        InvalidDefinition: its terms are refused; nothing has changed.
+    """
+    later = [] if isinstance(entry, CycleClosed) else [one for one in again if one.usage.occurred_at_us >= entry.at_us]
+    counted = [one for one in later if _is_counted(one, seen)]
+    if isinstance(entry, SubscriptionStarted):
+        one = _subscription(books, entry)
+        lines = one.start()
+        books.subscribed.append(one)
+        waited, refused = _count_parked(books, entry)
+        counted = [arrived for arrived in counted if arrived.position not in waited]
+    else:
+        one, refused = _named(books, entry), []
+        _check(one, entry)
+        if not isinstance(entry, CycleClosed):  # a close comes when it was expected: all usage lies where it belongs
+            _make_room(one, counted)
+        lines = _lines(one, entry)
+    statement = _statement(one, entry, books.items.position, lines)
+    refused += _count_again(books, one, counted)
+    _count_refused(books, [arrived for arrived in later if seen.get(usage_key(arrived.usage)) is None], seen)
+    return [statement, *refused]
+
+
+def _subscription(books: Books, entry: SubscriptionStarted) -> Subscribed:
+    """Returns the subscription that the command agrees, not begun yet."""
+    if any(one.subscription == entry.subscription for one in books.subscribed):
+        raise IllegalTransition(f"subscription {entry.subscription} has started already; a new one needs a new name")
+    if entry.trial_end_us is not None and entry.trial_end_us <= entry.at_us:
+        raise IllegalTransition(
+            f"a trial ends after its start, {instant(entry.at_us)}, not {instant(entry.trial_end_us)}"
+        )
+    agreed = written(entry.terms)
+    tariff(agreed)
+    record = SubscribedRecord(
+        subscription=entry.subscription,
+        ordinal=len(books.subscribed),
+        state=State.PENDING,
+        start_us=entry.at_us,
+        anchor_us=entry.anchor_us,
+        trial_end_us=entry.trial_end_us,
+        ended_us=None,
+        newest_us=entry.at_us,
+        agreed=agreed,
+        timeline=TimelineRecord(),
+    )
+    return Subscribed(books.tenant, books.customer, record, books.items, books.usage_window_us)
+
+
+def _named(books: Books, entry: Command) -> Subscribed:
+    for one in books.subscribed:
+        if one.subscription == entry.subscription:
+            return one
+    raise IllegalTransition(f"subscription {entry.subscription} has not started; start it first")
+
+
+def _check(one: Subscribed, entry: Command) -> None:
+    match entry:
+        case CycleClosed():
+            one.check_close(entry.at_us)
+        case PlanChanged():
+            one.check(Move.CHANGE_PLAN, entry.at_us)
+            one.check_terms(tariff(written(entry.terms)))
+        case SubscriptionPaused():
+            one.check(Move.PAUSE, entry.at_us)
+        case SubscriptionResumed():
+            one.check(Move.RESUME, entry.at_us)
+        case SubscriptionCanceled():
+            one.check(Move.CANCEL, entry.at_us)
+        case SubscriptionStarted():
+            raise AssertionError(entry)
+        case _:
+            assert_never(entry)
+
+
+def _lines(one: Subscribed, entry: Command) -> list[Line]:
+    match entry:
+        case CycleClosed():
+            return one.close(entry.at_us)
+        case PlanChanged():
+            return one.change(entry.at_us, written(entry.terms))
+        case SubscriptionPaused():
+            return one.pause(entry.at_us)
+        case SubscriptionResumed():
+            return one.resume(entry.at_us)
+        case SubscriptionCanceled():
+            return one.cancel(entry.at_us)
+        case SubscriptionStarted():
+            raise AssertionError(entry)
+        case _:
+            assert_never(entry)
+
+
+def _statement(one: Subscribed, entry: Command, position: int, lines: list[Line]) -> Statement:
+    terms = one.tariff.terms
+    return Statement(
+        statement_id=statement_id(entry),
+        tenant=entry.tenant,
+        customer=entry.customer,
+        subscription=entry.subscription,
+        plan=terms.plan,
+        plan_version=terms.plan_version,
+        currency=terms.currency,
+        timezone=terms.timezone,
+        tax_percent=terms.tax_percent,
+        issued_at_us=entry.at_us,
+        command_id=entry.command_id,
+        correlation_id=entry.correlation_id,
+        position=position,
+        lines=tuple(lines),
+    )
+
+
+# --- usage that a command concerns
+
+
+def _is_counted(arrived: Arrived, seen: Seen) -> bool:
+    return seen.get(usage_key(arrived.usage)) == (arrived.position, usage_digest(arrived.usage))
+
+
+def _make_room(one: Subscribed, counted: Sequence[Arrived]) -> None:
+    """Takes what occurred after a command out of the subscription; what the command does decides where it belongs."""
+    one.give_up_ahead()
+    current = one.timeline.current
+    for usage, position in counted if current is not None else ():
+        assert current is not None
+        if one.measures(usage) and usage.occurred_at_us < current.end_us:
+            uncount(one, current, usage, position)
+
+
+def _count_again(books: Books, one: Subscribed, counted: Sequence[Arrived]) -> list[Outcome]:
+    """Counts usage in one subscription; returns what no subscription counts any more."""
+    refused: list[Outcome] = []
+    for usage, position in counted:
+        try:
+            readings = read([one], usage) if one.measures(usage) else None
+        except RefusedUsage as refusal:
+            others = [other for other in books.measuring(usage) if other is not one]
+            if all(isinstance(other.window_at(usage.occurred_at_us), Refusal) for other in others):
+                refused.append(Refused(refusal.reason, refusal.detail, usage, position))
+            continue
+        count(readings or [], usage.occurred_at_us, position)
+    return refused
+
+
+def _count_refused(books: Books, refused: Sequence[Arrived], seen: Seen) -> None:
+    """Counts what was refused when it arrived, and has a window now."""
+    for usage, position in refused:
+        key = usage_key(usage)
+        try:
+            readings = read(books.subscribed, usage)
+        except RefusedUsage:
+            continue  # it is a dead letter already
+        if readings is not None and seen.get(key) is None:
+            count(readings, usage.occurred_at_us, position)
+            seen.put(key, (position, usage_digest(usage)))
+
+
+def _count_parked(books: Books, entry: SubscriptionStarted) -> tuple[set[int], list[Outcome]]:
+    """Counts the usage that waited for the subscription; returns its positions, and what is refused after all."""
+    waited: set[int] = set()
+    refused: list[Outcome] = []
+    for number, position, usage in books.parking.waiting():
+        if usage.subscription not in {None, entry.subscription}:
+            continue
+        waited.add(position)
+        books.parking.remove(number)
+        try:
+            readings = read(books.subscribed, usage)
+        except RefusedUsage as refusal:
+            refused.append(Refused(refusal.reason, refusal.detail, usage, position))
+            continue
+        count(readings or [], usage.occurred_at_us, position)
+    return waited, refused

@@ -1,0 +1,56 @@
+"""Where in the journal usage first reached an instant: a command finds there what occurred after it and came before."""
+
+from bisect import bisect_right
+from typing import Final
+
+import msgspec
+
+from billing.account.items import FRONTIER, VERSION, Items, check_version
+
+_STEP_US: Final = (
+    1_000_000  # one mark a second of event time: fine enough to read little again, rare enough to be cheap
+)
+_MOST_MARKS: Final = 64
+_BEFORE_ALL: Final = -(1 << 63)
+
+
+class _Record(msgspec.Struct, array_like=True, frozen=True):
+    version: int
+    ceiling_us: int
+    marks: list[tuple[int, int]]
+
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(_Record).decode
+
+
+class Frontier:
+    """Marks (instant, position): all usage that occurred at the instant or later stands at the position or later.
+
+    All usage so far occurred before `ceiling_us`.
+    """
+
+    __slots__ = ("_items", "_marks", "ceiling_us")
+
+    def __init__(self, items: Items) -> None:
+        self._items = items
+        stored = items.get(FRONTIER)
+        record = _Record(VERSION, _BEFORE_ALL, []) if stored is None else _decode(stored)
+        check_version(record.version, "a frontier")
+        self.ceiling_us = record.ceiling_us
+        self._marks = record.marks
+
+    def advance(self, at_us: int, position: int) -> None:
+        """Takes in usage that occurred at the ceiling or later."""
+        self._marks.append((self.ceiling_us, position))
+        self.ceiling_us = at_us + _STEP_US
+        if len(self._marks) > _MOST_MARKS:  # the older ones get sparser; the first stays, before everything
+            half = _MOST_MARKS // 2
+            self._marks = [*self._marks[:half:2], *self._marks[half:]]
+        self._items.put(FRONTIER, _encode(_Record(VERSION, self.ceiling_us, self._marks)))
+
+    def position_of(self, at_us: int) -> int | None:
+        """Returns a position that no usage from `at_us` on stands before; None where there is no such usage."""
+        if at_us >= self.ceiling_us:
+            return None
+        return self._marks[bisect_right(self._marks, at_us, key=lambda mark: mark[0]) - 1][1]

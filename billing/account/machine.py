@@ -1,0 +1,165 @@
+"""The account machine: a journal's entries in, what the bill says of them out. Deterministic in the journal alone."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from billing.account import commands
+from billing.account.books import Books
+from billing.account.commands import Arrived
+from billing.account.counting import NOTHING, count, read, void
+from billing.account.identity import VOIDED, Seen, command_mark, usage_digest, usage_key
+from billing.account.items import HEAD, Items, LoadItem
+from billing.entry import CustomerId, CycleClosed, Entry, TenantId, Usage, UsageVoided
+from billing.errors import Defect, IllegalTransition, InvalidDefinition, RefusedUsage
+from billing.instant import DAY_US
+from billing.statement import Conflict, Duplicate, Outcome, Parked, Refused, Repeated, Total, Voided
+from billing.subscription import State
+
+USAGE_WINDOW_US: Final = 35 * DAY_US
+"""How long after the end of its window usage is still billed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What to write: items by key suffix (None: deleted), and the running totals of the cells among them."""
+
+    items: list[tuple[bytes, bytes | None]]
+    totals: list[Total]
+
+
+class Account:
+    """Everything that the bill of one customer of one tenant depends on, folded from its journal.
+
+    `apply` takes the entries in the order of their positions, each once. A command takes effect at its `at`, wherever
+    it stands: usage that arrived before it and occurred after it is counted again. So whoever applies a command asks
+    `rewind_from` first, and hands that part of the journal over with it.
+    """
+
+    __slots__ = ("_books", "_frontier", "_items", "_subscribed")
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+        self._items = books.items
+        self._frontier = books.frontier
+        self._subscribed = books.subscribed
+
+    @classmethod
+    def load(
+        cls,
+        tenant: TenantId,
+        customer: CustomerId,
+        head: bytes | None,
+        load_item: LoadItem,
+        *,
+        usage_window_us: int = USAGE_WINDOW_US,
+    ) -> "Account":
+        """Returns the account as it stood when `head` was written; an empty one for None.
+
+        Args:
+            tenant: whose customer it is.
+            customer: the tenant's own name for it.
+            head: the value of the item `HEAD`.
+            load_item: returns the newest value of an item that `changes` handed out, also while that is being written.
+            usage_window_us: how long after the end of its window usage is still billed.
+
+        Raises:
+            Defect: the head is of another version.
+        """
+        return cls(Books.restored(tenant, customer, head, Items(load_item), usage_window_us))
+
+    def apply(
+        self, entry: Entry, position: int, seen: Seen, again: Iterable[tuple[Usage, int]] | None = None
+    ) -> Sequence[Outcome]:
+        """Takes one entry in and returns what there is to say: nothing of usage that was simply counted.
+
+        Args:
+            entry: the journal's entry; its tenant and customer are this account's.
+            position: where it stands.
+            seen: what is known of usage ids.
+            again: where `rewind_from(entry)` names a position, the account's usage from there up to this entry.
+
+        Raises:
+            Defect: `again` is needed and not given, or what we keep contradicts itself.
+        """
+        if isinstance(entry, Usage):
+            return self.apply_usage(entry, position, usage_key(entry), usage_digest(entry), seen)
+        self._items.position = position
+        if isinstance(entry, UsageVoided):
+            return void(self._books, entry, position, seen)
+        mark = command_mark(entry.command_id)
+        if mark in self._books.commands:
+            return (Repeated(),)
+        if again is None and self.rewind_from(entry) is not None:
+            raise Defect(f"{type(entry).__name__} {entry.command_id} needs the usage since rewind_from(), and got none")
+        try:
+            outcomes = commands.obey(self._books, entry, seen, [Arrived(*arrived) for arrived in again or ()])
+        except (IllegalTransition, InvalidDefinition) as refused:
+            return (Refused("illegal-command", str(refused)),)
+        self._books.commands.append(mark)
+        self._items.head_changed = True
+        return outcomes
+
+    def apply_usage(self, usage: Usage, position: int, key: bytes, digest: bytes, seen: Seen) -> Sequence[Outcome]:
+        """Counts usage in every subscription that it is for, all of it or, with a reason, nothing.
+
+        The hot path: `key` and `digest` are `usage_key` and `usage_digest` of the usage, made for a batch at once.
+        """
+        known = seen.get(key)
+        if known is not None:
+            return (_repeated(known, digest),)
+        self._items.position = position
+        at_us = usage.occurred_at_us
+        if at_us >= self._frontier.ceiling_us:
+            self._frontier.advance(at_us, position)
+        try:
+            readings = read(self._subscribed, usage)
+        except RefusedUsage as refused:
+            return (Refused(refused.reason, refused.detail),)
+        if readings is None:
+            outcome = self._books.parking.park(usage, position)
+            if isinstance(outcome, Parked):
+                seen.put(key, (position, digest))
+            return (outcome,)
+        count(readings, at_us, position)
+        seen.put(key, (position, digest))
+        return NOTHING
+
+    def rewind_from(self, entry: Entry) -> int | None:
+        """Returns the position from which on `apply` needs the account's usage again; None where it needs none.
+
+        Usage and commands reach the journal by different ways: some of what occurred after a command stands before it.
+        """
+        if isinstance(entry, Usage | UsageVoided | CycleClosed) or not self._subscribed:
+            return None
+        if command_mark(entry.command_id) in self._books.commands:
+            return None
+        return self._frontier.position_of(entry.at_us)
+
+    def changes(self) -> Changes:
+        """Returns what has changed since the last call; from then on it counts as written."""
+        cells = [cell for cell in self._items.cells if not cell.dropped]
+        totals = [*self._items.totals, *(self._subscribed[cell.window.ordinal].total(cell) for cell in cells)]
+        head = [(HEAD, self._books.head())] if self._items.head_changed else []
+        return Changes([*head, *self._items.taken()], totals)
+
+    @property
+    def size(self) -> int:
+        """How many cells are in memory."""
+        return sum(one.timeline.size for one in self._subscribed)
+
+    def forget_clean(self) -> None:
+        """Drops from memory every cell that is written as it stands; it is loaded when it is asked for again."""
+        for one in self._subscribed:
+            one.timeline.forget_clean()
+
+    def states(self) -> list[tuple[str, State]]:
+        """Returns where each subscription stands, in the order of their starts."""
+        return [(one.subscription, one.state) for one in self._subscribed]
+
+
+def _repeated(known: tuple[int, bytes], digest: bytes) -> Duplicate | Conflict | Voided:
+    first, content = known
+    if content == VOIDED:
+        return Voided(by=first)
+    return Duplicate(first) if content == digest else Conflict(first)

@@ -1,0 +1,1 @@
+"""Where events go: one port, and an implementation for each bus."""

@@ -1,0 +1,1 @@
+"""Kafka's administration: the topics as `schemas.topics` declares them."""

@@ -1,0 +1,1 @@
+"""Typed functions of the statements in ../sql, written by tools/generate_queries.py."""

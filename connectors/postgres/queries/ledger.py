@@ -1,0 +1,73 @@
+"""The statements of ../sql/ledger.sql, typed; written by tools/generate_queries.py."""
+
+# ruff: noqa: PLR0913 - an argument for each parameter of the statement
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, LiteralString
+from uuid import UUID
+
+from psycopg import AsyncConnection
+
+_INSERT_TRANSACTIONS: Final[LiteralString] = """
+INSERT INTO beaas.ledger_transactions (tenant_id, transaction_id, customer_id, invoice_id, currency, posted_at)
+SELECT * FROM unnest(
+    %(tenant_ids)s::text[], %(transaction_ids)s::uuid[], %(customer_ids)s::text[], %(invoice_ids)s::uuid[],
+    %(currencies)s::text[], %(posted_ats)s::timestamptz[]
+)
+"""
+
+
+async def insert_transactions(
+    connection: AsyncConnection[Any],
+    *,
+    tenant_ids: list[str],
+    transaction_ids: list[UUID],
+    customer_ids: list[str],
+    invoice_ids: list[UUID | None],
+    currencies: list[str],
+    posted_ats: list[datetime],
+) -> None:
+    """The ledger transactions are there; their postings follow before the commit."""
+    await connection.execute(
+        _INSERT_TRANSACTIONS,
+        {
+            "tenant_ids": tenant_ids,
+            "transaction_ids": transaction_ids,
+            "customer_ids": customer_ids,
+            "invoice_ids": invoice_ids,
+            "currencies": currencies,
+            "posted_ats": posted_ats,
+        },
+    )
+
+
+_INSERT_POSTINGS: Final[LiteralString] = """
+INSERT INTO beaas.postings (tenant_id, transaction_id, position, account, amount_minor)
+SELECT * FROM unnest(
+    %(tenant_ids)s::text[], %(transaction_ids)s::uuid[], %(positions)s::integer[], %(accounts)s::text[],
+    %(amounts_minor)s::numeric[]
+)
+"""
+
+
+async def insert_postings(
+    connection: AsyncConnection[Any],
+    *,
+    tenant_ids: list[str],
+    transaction_ids: list[UUID],
+    positions: list[int],
+    accounts: list[str],
+    amounts_minor: list[Decimal] | list[int],
+) -> None:
+    """The postings stand in their transactions."""
+    await connection.execute(
+        _INSERT_POSTINGS,
+        {
+            "tenant_ids": tenant_ids,
+            "transaction_ids": transaction_ids,
+            "positions": positions,
+            "accounts": accounts,
+            "amounts_minor": amounts_minor,
+        },
+    )

@@ -1,0 +1,95 @@
+"""The statements of ../sql/outbox.sql, typed; written by tools/generate_queries.py."""
+
+# ruff: noqa: PLR0913 - an argument for each parameter of the statement
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, LiteralString
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import args_row
+
+_SET_TENANT: Final[LiteralString] = """
+SELECT set_config('beaas.tenant_id', %(tenant_id)s, true) AS tenant_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SetTenant:
+    """A row of `set_tenant`."""
+
+    tenant_id: str
+
+
+async def set_tenant(connection: AsyncConnection[Any], *, tenant_id: str) -> SetTenant | None:
+    """Row-level security shows beaas_api this tenant until the transaction ends; none for the empty string."""
+    async with connection.cursor(row_factory=args_row(SetTenant)) as cursor:
+        await cursor.execute(_SET_TENANT, {"tenant_id": tenant_id})
+        return await cursor.fetchone()
+
+
+_INSERT_EVENTS: Final[LiteralString] = """
+INSERT INTO beaas.billing_events (
+    id, aggregate_type, aggregate_id, type, tenant_id, payload, correlation_id, causation_id, traceparent, occurred_at,
+    shard
+)
+SELECT id, aggregate_type, aggregate_id, type, tenant_id, payload, correlation_id, causation_id, traceparent,
+    occurred_at, shard
+FROM unnest(
+    %(ids)s::uuid[], %(aggregate_types)s::text[], %(aggregate_ids)s::text[], %(types)s::text[], %(tenant_ids)s::text[],
+    %(payloads)s::bytea[], %(correlation_ids)s::text[], %(causation_ids)s::text[], %(traceparents)s::text[],
+    %(occurred_ats)s::timestamptz[], %(shards)s::smallint[]
+) WITH ORDINALITY AS given (
+    id, aggregate_type, aggregate_id, type, tenant_id, payload, correlation_id, causation_id, traceparent, occurred_at,
+    shard, place
+)
+ORDER BY place
+"""
+
+
+async def insert_events(
+    connection: AsyncConnection[Any],
+    *,
+    ids: list[UUID],
+    aggregate_types: list[str],
+    aggregate_ids: list[str],
+    types: list[str],
+    tenant_ids: list[str],
+    payloads: list[bytes],
+    correlation_ids: list[str],
+    causation_ids: list[str],
+    traceparents: list[str],
+    occurred_ats: list[datetime],
+    shards: list[int],
+) -> None:
+    """The events are in the outbox, in the order given."""
+    await connection.execute(
+        _INSERT_EVENTS,
+        {
+            "ids": ids,
+            "aggregate_types": aggregate_types,
+            "aggregate_ids": aggregate_ids,
+            "types": types,
+            "tenant_ids": tenant_ids,
+            "payloads": payloads,
+            "correlation_ids": correlation_ids,
+            "causation_ids": causation_ids,
+            "traceparents": traceparents,
+            "occurred_ats": occurred_ats,
+            "shards": shards,
+        },
+    )
+
+
+_DELETE_EVENTS: Final[LiteralString] = """
+DELETE FROM beaas.billing_events WHERE id IN (
+    SELECT id FROM beaas.billing_events WHERE created_at < %(before)s ORDER BY created_at LIMIT %(at_most)s::bigint
+)
+"""
+
+
+async def delete_events(connection: AsyncConnection[Any], *, before: datetime, at_most: int) -> int:
+    """Up to `at_most` events that were written before `before` are gone: only for what is on the bus for certain."""
+    cursor = await connection.execute(_DELETE_EVENTS, {"before": before, "at_most": at_most})
+    return cursor.rowcount

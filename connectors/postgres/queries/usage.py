@@ -1,0 +1,161 @@
+"""The statements of ../sql/usage.sql, typed; written by tools/generate_queries.py."""
+
+# ruff: noqa: D205 - a long promise is wrapped
+
+# ruff: noqa: PLR0913 - an argument for each parameter of the statement
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, LiteralString
+
+from psycopg import AsyncConnection
+
+_UPSERT_TOTALS: Final[LiteralString] = """
+INSERT INTO beaas.usage_totals AS t (
+    tenant_id, customer_id, subscription_id, price_id, line_group, period_start, period_end, quantity, amount_minor,
+    currency, journal_position, as_of
+)
+SELECT * FROM unnest(
+    %(tenant_ids)s::text[], %(customer_ids)s::text[], %(subscription_ids)s::text[], %(price_ids)s::text[],
+    %(line_groups)s::jsonb[], %(period_starts)s::timestamptz[], %(period_ends)s::timestamptz[],
+    %(quantities)s::numeric[], %(amounts_minor)s::numeric[], %(currencies)s::text[], %(journal_positions)s::bigint[],
+    %(as_ofs)s::timestamptz[]
+)
+ON CONFLICT (tenant_id, customer_id, subscription_id, price_id, period_start, line_group_key) DO UPDATE SET
+    period_end = excluded.period_end, quantity = excluded.quantity, amount_minor = excluded.amount_minor,
+    currency = excluded.currency, journal_position = excluded.journal_position, as_of = excluded.as_of
+WHERE excluded.journal_position >= t.journal_position
+"""
+
+
+async def upsert_totals(
+    connection: AsyncConnection[Any],
+    *,
+    tenant_ids: list[str],
+    customer_ids: list[str],
+    subscription_ids: list[str],
+    price_ids: list[str],
+    line_groups: list[str],
+    period_starts: list[datetime],
+    period_ends: list[datetime],
+    quantities: list[Decimal] | list[int],
+    amounts_minor: list[Decimal] | list[int],
+    currencies: list[str],
+    journal_positions: list[int],
+    as_ofs: list[datetime],
+) -> None:
+    """The totals stand as given, but where a newer one (by its journal position) stood already. No key may be given
+    twice.
+    """
+    await connection.execute(
+        _UPSERT_TOTALS,
+        {
+            "tenant_ids": tenant_ids,
+            "customer_ids": customer_ids,
+            "subscription_ids": subscription_ids,
+            "price_ids": price_ids,
+            "line_groups": line_groups,
+            "period_starts": period_starts,
+            "period_ends": period_ends,
+            "quantities": quantities,
+            "amounts_minor": amounts_minor,
+            "currencies": currencies,
+            "journal_positions": journal_positions,
+            "as_ofs": as_ofs,
+        },
+    )
+
+
+_UPSERT_PARKED: Final[LiteralString] = """
+INSERT INTO beaas.parked_usage AS p (tenant_id, customer_id, events, reason, as_of)
+SELECT * FROM unnest(
+    %(tenant_ids)s::text[], %(customer_ids)s::text[], %(events)s::bigint[], %(reasons)s::text[],
+    %(as_ofs)s::timestamptz[]
+)
+ON CONFLICT (tenant_id, customer_id) DO UPDATE SET
+    events = excluded.events, reason = excluded.reason, as_of = excluded.as_of
+WHERE excluded.as_of >= p.as_of
+"""
+
+
+async def upsert_parked(
+    connection: AsyncConnection[Any],
+    *,
+    tenant_ids: list[str],
+    customer_ids: list[str],
+    events: list[int],
+    reasons: list[str],
+    as_ofs: list[datetime],
+) -> None:
+    """The accounts' parked usage stands as given, but where a newer count stood already. No account may be given
+    twice.
+    """
+    await connection.execute(
+        _UPSERT_PARKED,
+        {
+            "tenant_ids": tenant_ids,
+            "customer_ids": customer_ids,
+            "events": events,
+            "reasons": reasons,
+            "as_ofs": as_ofs,
+        },
+    )
+
+
+_INSERT_DEAD_LETTERS: Final[LiteralString] = """
+INSERT INTO beaas.dead_letters (
+    source_topic, source_partition, source_offset, reason, detail, tenant_id, customer_id, key, value, header_names,
+    header_values, first_position, received_at
+)
+SELECT d.source_topic, d.source_partition, d.source_offset, d.reason, d.detail, d.tenant_id, d.customer_id, d.key,
+    d.dead_value,
+    ARRAY(SELECT h ->> 0 FROM jsonb_array_elements(d.headers) WITH ORDINALITY AS e (h, place) ORDER BY place),
+    ARRAY(SELECT decode(h ->> 1, 'hex') FROM jsonb_array_elements(d.headers) WITH ORDINALITY AS e (h, place)
+        ORDER BY place),
+    d.first_position, d.received_at
+FROM unnest(
+    %(topics)s::text[], %(partitions)s::integer[], %(offsets)s::bigint[], %(reasons)s::text[], %(details)s::text[],
+    %(tenant_ids)s::text[], %(customer_ids)s::text[], %(keys)s::bytea[], %(dead_values)s::bytea[],
+    %(headers)s::jsonb[], %(first_positions)s::bigint[], %(received_ats)s::timestamptz[]
+) AS d (
+    source_topic, source_partition, source_offset, reason, detail, tenant_id, customer_id, key, dead_value, headers,
+    first_position, received_at
+)
+ON CONFLICT DO NOTHING
+"""
+
+
+async def insert_dead_letters(
+    connection: AsyncConnection[Any],
+    *,
+    topics: list[str],
+    partitions: list[int],
+    offsets: list[int],
+    reasons: list[str],
+    details: list[str],
+    tenant_ids: list[str | None],
+    customer_ids: list[str | None],
+    keys: list[bytes | None],
+    dead_values: list[bytes | None],
+    headers: list[str],
+    first_positions: list[int | None],
+    received_ats: list[datetime],
+) -> None:
+    """The dead letters are kept; one that is there already stays as it is."""
+    await connection.execute(
+        _INSERT_DEAD_LETTERS,
+        {
+            "topics": topics,
+            "partitions": partitions,
+            "offsets": offsets,
+            "reasons": reasons,
+            "details": details,
+            "tenant_ids": tenant_ids,
+            "customer_ids": customer_ids,
+            "keys": keys,
+            "dead_values": dead_values,
+            "headers": headers,
+            "first_positions": first_positions,
+            "received_ats": received_ats,
+        },
+    )

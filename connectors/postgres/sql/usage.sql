@@ -1,0 +1,50 @@
+-- name: upsert_totals :exec
+-- The totals stand as given, but where a newer one (by its journal position) stood already. No key may be given twice.
+INSERT INTO beaas.usage_totals AS t (
+    tenant_id, customer_id, subscription_id, price_id, line_group, period_start, period_end, quantity, amount_minor,
+    currency, journal_position, as_of
+)
+SELECT * FROM unnest(
+    %(tenant_ids)s::text[], %(customer_ids)s::text[], %(subscription_ids)s::text[], %(price_ids)s::text[],
+    %(line_groups)s::jsonb[], %(period_starts)s::timestamptz[], %(period_ends)s::timestamptz[],
+    %(quantities)s::numeric[], %(amounts_minor)s::numeric[], %(currencies)s::text[], %(journal_positions)s::bigint[],
+    %(as_ofs)s::timestamptz[]
+)
+ON CONFLICT (tenant_id, customer_id, subscription_id, price_id, period_start, line_group_key) DO UPDATE SET
+    period_end = excluded.period_end, quantity = excluded.quantity, amount_minor = excluded.amount_minor,
+    currency = excluded.currency, journal_position = excluded.journal_position, as_of = excluded.as_of
+WHERE excluded.journal_position >= t.journal_position;
+
+-- name: upsert_parked :exec
+-- The accounts' parked usage stands as given, but where a newer count stood already. No account may be given twice.
+INSERT INTO beaas.parked_usage AS p (tenant_id, customer_id, events, reason, as_of)
+SELECT * FROM unnest(
+    %(tenant_ids)s::text[], %(customer_ids)s::text[], %(events)s::bigint[], %(reasons)s::text[],
+    %(as_ofs)s::timestamptz[]
+)
+ON CONFLICT (tenant_id, customer_id) DO UPDATE SET
+    events = excluded.events, reason = excluded.reason, as_of = excluded.as_of
+WHERE excluded.as_of >= p.as_of;
+
+-- name: insert_dead_letters :exec
+-- The dead letters are kept; one that is there already stays as it is.
+-- optional: tenant_ids, customer_ids, keys, dead_values, first_positions
+INSERT INTO beaas.dead_letters (
+    source_topic, source_partition, source_offset, reason, detail, tenant_id, customer_id, key, value, header_names,
+    header_values, first_position, received_at
+)
+SELECT d.source_topic, d.source_partition, d.source_offset, d.reason, d.detail, d.tenant_id, d.customer_id, d.key,
+    d.dead_value,
+    ARRAY(SELECT h ->> 0 FROM jsonb_array_elements(d.headers) WITH ORDINALITY AS e (h, place) ORDER BY place),
+    ARRAY(SELECT decode(h ->> 1, 'hex') FROM jsonb_array_elements(d.headers) WITH ORDINALITY AS e (h, place)
+        ORDER BY place),
+    d.first_position, d.received_at
+FROM unnest(
+    %(topics)s::text[], %(partitions)s::integer[], %(offsets)s::bigint[], %(reasons)s::text[], %(details)s::text[],
+    %(tenant_ids)s::text[], %(customer_ids)s::text[], %(keys)s::bytea[], %(dead_values)s::bytea[],
+    %(headers)s::jsonb[], %(first_positions)s::bigint[], %(received_ats)s::timestamptz[]
+) AS d (
+    source_topic, source_partition, source_offset, reason, detail, tenant_id, customer_id, key, dead_value, headers,
+    first_position, received_at
+)
+ON CONFLICT DO NOTHING;

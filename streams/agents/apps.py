@@ -1,0 +1,147 @@
+"""The Faust applications: each agent with its source, its tables and what it publishes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from schemas import topics
+from schemas.convert import statement_to_domain
+from schemas.errors import UndecodableRecord
+from schemas.records import DeadLetter, StatementClosed, UsageParked, UsageTotal
+from streams.agents.deadletters import DeadLetters
+from streams.agents.intake import IntakeFold, IntakePlan
+from streams.agents.rating import RatingFold, RatingPlan
+from streams.agents.sinks import SinkFold
+from streams.batching.app import BatchApp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from billing.statement import Statement
+    from schemas.codec import Codec
+    from schemas.topics import Topic
+    from schemas.wire import Record as WireRecord
+    from streams.agents.sinks import Sink
+    from streams.batching.batch import Record
+    from streams.batching.settings import BatchSettings
+
+T = TypeVar("T", bound="WireRecord")
+F = TypeVar("F")
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """What all agents share: names, placement, the wire, how batches run."""
+
+    codec: Codec
+    batching: BatchSettings
+    prefix: str
+    partitions: int
+    tenant_slice: int
+
+    def name(self, topic: Topic) -> str:
+        """The topic as the broker knows it."""
+        return topic.full_name(self.prefix)
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """Where records go that can't be used."""
+        return DeadLetters(self.codec, self.name(topics.DEAD_LETTERS), self.partitions, self.tenant_slice)
+
+
+def intake_group(prefix: str) -> str:
+    """The consumer group whose committed offsets the close barrier waits for."""
+    return f"{prefix}intake"
+
+
+def intake_app(streams: Streams, *, usage_max_bytes: int) -> BatchApp:
+    """Usage -> journal."""
+    app = BatchApp(intake_group(streams.prefix), streams.batching)
+    plan = IntakePlan(
+        codec=streams.codec,
+        journal=streams.name(topics.JOURNAL),
+        dead_letters=streams.dead_letters,
+        partitions=streams.partitions,
+        tenant_slice=streams.tenant_slice,
+        usage_max_bytes=usage_max_bytes,
+    )
+    app.fold(
+        streams.name(topics.USAGE),
+        lambda _: IntakeFold(plan),
+        home=app.fold_table("position"),
+        publishes=[plan.journal, plan.dead_letters.topic],
+    )
+    return app
+
+
+def rating_app(streams: Streams) -> BatchApp:
+    """Journal -> statements and totals."""
+    app = BatchApp(f"{streams.prefix}rating", streams.batching)
+    accounts, ids = app.fold_table("accounts"), app.packed_id_table("ids")
+    plan = RatingPlan(
+        codec=streams.codec,
+        statements=streams.name(topics.STATEMENTS),
+        totals=streams.name(topics.USAGE_TOTALS),
+        dead_letters=streams.dead_letters,
+        accounts=accounts,
+        ids=ids,
+    )
+    app.fold(
+        streams.name(topics.JOURNAL),
+        lambda partition: RatingFold(plan, partition),
+        home=accounts,
+        publishes=[plan.statements, plan.totals, plan.dead_letters.topic],
+    )
+    return app
+
+
+@dataclass(frozen=True, slots=True)
+class Sinks:
+    """Where facts stay; the composition root brings PostgreSQL's."""
+
+    statements: Sink[Statement]
+    totals: Sink[UsageTotal | UsageParked]
+    dead_letters: Sink[DeadLetter]
+
+
+def sink_apps(streams: Streams, sinks: Sinks) -> list[BatchApp]:
+    """Statements, totals and dead letters -> PostgreSQL."""
+    codec = streams.codec
+
+    def statement(record: Record) -> Statement:
+        return statement_to_domain(_expect(codec.decode(record.value), StatementClosed))
+
+    def total(record: Record) -> UsageTotal | UsageParked:
+        decoded = codec.decode(record.value)
+        if isinstance(decoded, UsageParked):
+            return decoded
+        return _expect(decoded, UsageTotal)
+
+    def dead_letter(record: Record) -> DeadLetter:
+        return _expect(codec.decode(record.value), DeadLetter)
+
+    return [
+        _sink_app(streams, topics.STATEMENTS, statement, sinks.statements),
+        _sink_app(streams, topics.USAGE_TOTALS, total, sinks.totals),
+        _sink_app(streams, topics.DEAD_LETTERS, dead_letter, sinks.dead_letters),
+    ]
+
+
+def _sink_app(streams: Streams, source: Topic, read: Callable[[Record], F], sink: Sink[F]) -> BatchApp:
+    app = BatchApp(f"{streams.prefix}sink-{source.name}", streams.batching)
+    # An unreadable dead letter makes no other dead letter: it would be as unreadable, for ever.
+    letters = None if source is topics.DEAD_LETTERS else streams.dead_letters
+    app.fold(
+        streams.name(source),
+        lambda _: SinkFold(read, sink, letters),
+        home=app.fold_table("position"),
+        publishes=[] if letters is None else [letters.topic],
+    )
+    return app
+
+
+def _expect(record: WireRecord, kind: type[T]) -> T:
+    if not isinstance(record, kind):
+        raise UndecodableRecord("wrong-record", f"{record.FULL_NAME} where {kind.FULL_NAME} is expected")
+    return record

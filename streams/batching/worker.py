@@ -1,0 +1,30 @@
+"""Running a batch application as a process, without Faust's command line."""
+
+import asyncio
+import signal
+
+from streams.batching.app import BatchApp
+from streams.batching.failure import die
+
+
+async def run_worker(app: BatchApp) -> None:
+    """Runs until SIGTERM or SIGINT, then flushes, commits and returns. Any error ends the process with status 70.
+
+    `app.is_ready` says meanwhile whether it folds. Logging is the standard library's, as the caller has set it up.
+    """
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
+    starting = asyncio.create_task(app.start())
+    asking = asyncio.create_task(asked.wait())
+    try:
+        await asyncio.wait({starting, asking}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            await asking
+        async with asyncio.timeout(app.settings.stop_timeout_s):
+            await app.stop()
+            await asyncio.wait({starting})
+    except Exception as error:  # noqa: BLE001 - the state of a half-started or half-stopped worker is in doubt
+        die(f"{app.app_id}: starting or stopping", error)

@@ -1,0 +1,272 @@
+"""The command `beaas`.
+
+Exit status: 0 well, 1 a check failed, 2 wrong use or bad input file, 3 a server cannot be reached, 70 restart me.
+Imports stand inside the commands: Kafka's and Faust's take a second that `beaas --help` need not spend.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from streams.settings import BadSettings, Settings, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+WELL, FAILED, WRONG_USE, UNREACHABLE, RESTART_ME = 0, 1, 2, 3, 70
+
+app: Final = App(name="beaas", help="Bills for what was used: exactly once, to the cent, and it can say why.")
+topics_app: Final = App(name="topics", help="Kafka's topics.")
+schemas_app: Final = App(name="schemas", help="The schema registry.")
+clock_app: Final = App(name="clock", help="Tenants' test clocks.")
+usage_app: Final = App(name="usage", help="Usage from files.")
+for group in (topics_app, schemas_app, clock_app, usage_app):
+    app.command(group)
+
+WorkerRole = Literal["intake", "rating", "sinks"]
+out: Final = Console(highlight=False, soft_wrap=True)
+DataDir = Annotated[
+    Path | None, Parameter(help="Where the servers keep their files; default: $BEAAS_DATA_DIR or .beaas")
+]
+
+
+# Servers and roles ----------------------------------------------------------------------------------------------------
+
+
+@app.command
+def up(*, services_only: bool = False, data_dir: DataDir = None, fresh: bool = False) -> int:
+    """Start embedded Kafka, PostgreSQL and registry, and every role; stay until SIGINT or SIGTERM.
+
+    Args:
+        services_only: start the servers and no roles.
+        fresh: begin with an empty directory; only one that an `up` made is ever emptied.
+    """
+    from streams.cli.roles import run_up
+
+    return asyncio.run(run_up(_data_dir(data_dir), services_only=services_only, fresh=fresh))
+
+
+@app.command
+def env(*, data_dir: DataDir = None) -> int:
+    """Print `export NAME=value` lines that reach the running `up`: eval "$(beaas env)"."""
+    from connectors.embedded.environment import export_lines, read_environment
+
+    sys.stdout.write(export_lines(read_environment(_data_dir(data_dir))))
+    return WELL
+
+
+@app.command
+def worker(role: WorkerRole, *, instance: str | None = None, data_dir: DataDir = None) -> int:
+    """Run one worker of the Faust fleet until SIGTERM; status 70 means: restart me.
+
+    Args:
+        role: intake, rating or sinks.
+        instance: the stable name of this worker in its group; default: the role's name and -1.
+    """
+    from streams.cli.roles import run_worker_role
+
+    settings = _settings(data_dir)
+    return asyncio.run(run_worker_role(settings, role, instance or f"{role}-1"))
+
+
+@app.command
+def relay(*, shards: str = "") -> int:
+    """Carry the outbox to the bus, in commit order.
+
+    Args:
+        shards: which shards this process carries, such as 0,1; default: all.
+    """
+    from streams.cli.roles import run_relay_role
+
+    settings = load_settings()
+    return asyncio.run(run_relay_role(settings, _shards(shards, settings)))
+
+
+@app.command
+def scheduler() -> int:
+    """Close what is due, and release commands once intake has passed them."""
+    from streams.cli.roles import run_scheduler_role
+
+    return asyncio.run(run_scheduler_role(load_settings()))
+
+
+# Setting up -----------------------------------------------------------------------------------------------------------
+
+
+@app.command
+def migrate() -> int:
+    """Bring PostgreSQL's tables up to date; idempotent."""
+    from streams.cli.setup import migrate_postgres
+
+    out.print(migrate_postgres(load_settings()))
+    return WELL
+
+
+@topics_app.command(name="create")
+def topics_create(*, partitions: int | None = None) -> int:
+    """Create Kafka's topics; those that exist stay as they are.
+
+    Args:
+        partitions: of each topic; default: $BEAAS_PARTITIONS.
+    """
+    from streams.cli.setup import create_topics
+
+    settings = load_settings()
+    if partitions is not None:
+        settings = settings.model_copy(update={"partitions": partitions})
+    out.print(create_topics(settings))
+    return WELL
+
+
+@schemas_app.command(name="register")
+def schemas_register() -> int:
+    """Register the schemas, with their compatibility; idempotent."""
+    from streams.cli.setup import register_schemas
+
+    out.print(register_schemas(load_settings()))
+    return WELL
+
+
+@app.command
+def setup() -> int:
+    """Migrate, create topics, register schemas: whatever is missing."""
+    from streams.cli.setup import set_up
+
+    for line in set_up(load_settings()):
+        out.print(line)
+    return WELL
+
+
+# Working --------------------------------------------------------------------------------------------------------------
+
+
+@app.command
+def apply(file: Path, *, json: bool = False) -> int:
+    """Make tenants, meters, plans, customers and subscriptions be as a YAML file says; the same file twice changes nothing.
+
+    Args:
+        file: see `beaas apply` files in docs/apply.md.
+        json: print counts for a script.
+    """
+    from streams.cli.commands import apply_file
+
+    return asyncio.run(apply_file(load_settings(), file, as_json=json))
+
+
+@clock_app.command(name="set")
+def clock_set(tenant: str, instant: str, *, wait: bool = False, timeout: float | None = None) -> int:
+    """Move a tenant's test clock forward.
+
+    Args:
+        tenant: the tenant's code.
+        instant: RFC 3339 with its offset, such as 2026-02-01T00:00:00Z.
+        wait: return when every cycle due by then is invoiced.
+        timeout: seconds to wait at most; then exit status 1.
+    """
+    from streams.cli.commands import move_clock
+
+    return asyncio.run(move_clock(load_settings(), tenant, _instant(instant), wait=wait, timeout_s=timeout))
+
+
+@usage_app.command(name="send")
+def usage_send(
+    file: Path,
+    *,
+    rate: float | None = None,
+    map: tuple[str, ...] = (),  # noqa: A002 - the option's name
+    json: bool = False,
+) -> int:
+    """Send usage from CSV or JSON lines (plain or .gz) to Kafka, and say how many records it acknowledged.
+
+    Args:
+        file: a header names CSV's columns; other columns than the event's own fields are properties.
+        rate: records a second at most.
+        map: FIELD=COLUMN where a column has another name, such as tenant_id=origin; may be repeated.
+        json: print counts for a script.
+    """
+    from streams.cli.commands import send_file
+
+    return send_file(load_settings(), file, rate_per_s=rate, names=_names(map), as_json=json)
+
+
+@app.command
+def conformance(*files: Path) -> int:
+    """Run cases in the conformance format in process; one line a case, exit status 1 if any failed."""
+    from streams.cli.commands import run_conformance
+
+    if not files:
+        raise WrongUse("name at least one file of cases")
+    return run_conformance(files)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+class WrongUse(Exception):
+    """An argument can't be used; the text says which and what is allowed."""
+
+
+def _data_dir(given: Path | None) -> Path:
+    return given if given is not None else load_settings().data_dir
+
+
+def _settings(data_dir: Path | None) -> Settings:
+    """Settings from the environment, with another data directory where one is given."""
+    if data_dir is None:
+        return load_settings()
+    return load_settings().model_copy(update={"data_dir": data_dir})
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise WrongUse(f"{text!r} is no instant; write it as 2026-02-01T00:00:00Z") from None
+    if instant.tzinfo is None:
+        raise WrongUse(f"{text!r} has no offset; write it as {text}Z for UTC")
+    return instant.astimezone(UTC)
+
+
+def _shards(text: str, settings: Settings) -> tuple[int, ...]:
+    if not text:
+        return tuple(range(settings.relay_shards))
+    parts = text.split(",")
+    if not all(part.isascii() and part.isdigit() and int(part) < settings.relay_shards for part in parts):
+        raise WrongUse(f"--shards {text!r}: numbers from 0 to {settings.relay_shards - 1}, such as 0,1")
+    return tuple(sorted({int(part) for part in parts}))
+
+
+def _names(pairs: Sequence[str]) -> Mapping[str, str]:
+    names = {}
+    for pair in pairs:
+        field, equals, column = pair.partition("=")
+        if not equals or not column:
+            raise WrongUse(f"--map {pair!r}: write FIELD=COLUMN, such as tenant_id=origin")
+        names[field] = column
+    return names
+
+
+def main() -> None:
+    """Run the command; an error that has a meaning for its reader becomes one clear line and a status."""
+    from streams.cli.failures import status_of
+
+    try:
+        sys.exit(app())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (BadSettings, WrongUse) as error:
+        sys.stderr.write(f"beaas: {error}\n")
+        sys.exit(WRONG_USE)
+    except Exception as error:
+        status = status_of(error)
+        if status is None:
+            raise
+        sys.stderr.write(f"beaas: {error}\n")
+        sys.exit(status)

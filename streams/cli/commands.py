@@ -1,0 +1,140 @@
+"""The short commands: apply, clock, usage, conformance."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from connectors.usage_file.sender import Sent
+    from streams.settings import Settings
+
+out = Console(highlight=False, soft_wrap=True)
+
+
+def progress_bar() -> Progress:
+    """A bar on a terminal, nothing elsewhere: a script reads only results."""
+    console = Console(stderr=True)
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+
+
+async def apply_file(settings: Settings, file: Path, *, as_json: bool) -> int:
+    """Apply a catalogue file and say what changed."""
+    from connectors.catalogue_file import read_catalogue
+    from connectors.services.apply import apply
+    from streams.app import codec_of, outbox_of, service_pool
+
+    catalogue = read_catalogue(file)
+    async with service_pool(settings, "apply", size=1) as pool:
+        applied = await apply(
+            pool,
+            outbox_of(settings, codec_of(settings)),
+            catalogue,
+            now=datetime.now(UTC),
+            correlation_id=f"apply-{uuid4()}",
+        )
+    kinds = ("tenants", "meters", "plans", "customers", "subscriptions")
+    counts = {kind: getattr(applied, kind) for kind in kinds}
+    if as_json:
+        plain = {
+            kind: {"created": c.created, "changed": c.changed, "unchanged": c.unchanged} for kind, c in counts.items()
+        }
+        sys.stdout.write(json.dumps(plain) + "\n")
+        return 0
+    for kind, c in counts.items():
+        out.print(f"{kind:<14} {c.created:>6} created {c.changed:>6} changed {c.unchanged:>6} unchanged")
+    return 0
+
+
+async def move_clock(settings: Settings, tenant: str, instant: datetime, *, wait: bool, timeout_s: float | None) -> int:
+    """Move a test clock; with `wait`, until every cycle due by then is invoiced."""
+    from connectors.postgres.unit_of_work import unit_of_work
+    from connectors.services.clock import Settlement, set_clock, wait_settled
+    from streams.app import codec_of, outbox_of, service_pool
+
+    async with service_pool(settings, "clock", size=1) as pool:
+        outbox = outbox_of(settings, codec_of(settings))
+        async with unit_of_work(pool, None, outbox=outbox, correlation_id=f"clock-{uuid4()}") as work:
+            await set_clock(work, tenant, instant)  # type: ignore[arg-type]  # the wire's text becomes an id here
+        if not wait:
+            return 0
+        with progress_bar() as bar:
+            task = bar.add_task(f"{tenant} until {instant:%Y-%m-%d %H:%M}", total=None, note="")
+
+            def show(now: Settlement) -> None:
+                note = f"{now.due} subscriptions due" if now.due else ""
+                bar.update(task, completed=now.settled, total=now.total, note=note)
+
+            try:
+                await wait_settled(pool, tenant, instant, timeout_s=timeout_s, progress=show)  # type: ignore[arg-type]
+            except TimeoutError:
+                sys.stderr.write(f"beaas: {tenant} is not settled after {timeout_s:g} s; are all roles running?\n")
+                return 1
+    return 0
+
+
+def send_file(
+    settings: Settings, file: Path, *, rate_per_s: float | None, names: Mapping[str, str], as_json: bool
+) -> int:
+    """Send a file's usage and say how many records Kafka acknowledged."""
+    from connectors.usage_file.reader import read_usage
+    from connectors.usage_file.sender import send_usage
+    from schemas import topics
+    from streams.app import codec_of
+
+    codec = codec_of(settings)
+    with progress_bar() as bar:
+        task = bar.add_task(file.name, total=None, note="")
+
+        def show(sent: Sent) -> None:
+            bar.update(task, completed=sent.acknowledged, total=sent.produced, note="acknowledged")
+
+        sent = send_usage(
+            read_usage(file, names),
+            codec.encode_usage,
+            bootstrap_servers=settings.kafka_bootstrap_servers,
+            topic=topics.USAGE.full_name(settings.topic_prefix),
+            rate_per_s=rate_per_s,
+            progress=show,
+        )
+    if as_json:
+        sys.stdout.write(json.dumps({"produced": sent.produced, "acknowledged": sent.acknowledged}) + "\n")
+    else:
+        out.print(f"{sent.acknowledged} of {sent.produced} records acknowledged by Kafka")
+    if sent.failed:
+        sys.stderr.write(f"beaas: {sent.failed} records were not acknowledged: {sent.first_error}\n")
+        return 3
+    return 0
+
+
+def run_conformance(files: Sequence[Path]) -> int:
+    """Run the cases and print one line each."""
+    from streams.conformance import run_files
+
+    results = run_files(files)
+    for result in results.cases:
+        mark = "ok" if result.passed else "FAILED"
+        out.print(f"{mark:<6} {result.name}", style=None if result.passed else "red")
+        for difference in result.differences:
+            out.print(f"         {difference}")
+    out.print(f"{results.passed} passed, {results.failed} failed")
+    return 0 if not results.failed else 1

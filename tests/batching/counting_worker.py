@@ -1,0 +1,180 @@
+"""A worker for the tests: counts the source's records by key, each id once, and announces every tenth.
+
+Run as a process: `counting_worker.py '<json of Run>'`. It can be told to kill itself at a chosen point of a flush, and to
+carry a planted bug, so that the tests see the checks fail.
+"""
+
+import asyncio
+import hashlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from streams.batching.app import BatchApp
+from streams.batching.batch import Flush, Outgoing, Partition
+from streams.batching.flush import Ledger
+from streams.batching.producer import FencedProducer, Write
+from streams.batching.settings import BatchSettings
+from streams.batching.stores import RocksStore
+from streams.batching.tables import FoldTable, Item, PackedIdTable
+from streams.batching.worker import run_worker
+
+ANNOUNCE_EVERY = 10
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker is told."""
+
+    bootstrap_servers: str
+    app_id: str
+    source: str
+    outcomes: str
+    instance: str
+    data_dir: str
+    store: str = "rocksdb://"
+    session_timeout_s: float = 6.0
+    flush_interval_s: float = 0.1
+    die_at: str = ""
+    """`before commit`, `before store`, `between stores`: where in a flush to die …"""
+    die_in_flush: int = 0
+    """… and in which flush of this process (0: in none)."""
+    planted: str = ""
+    """A bug: `two transactions`, `store first`, `no fence`, `position ahead`."""
+
+
+class Counting:
+    """Counts by key; the state is the count as decimal digits."""
+
+    def __init__(self, partition: Partition, counts: FoldTable, ids: PackedIdTable, outcomes: str) -> None:
+        self._number, self._outcomes = partition.number, outcomes
+        self._counts_table, self._ids_table = counts, ids
+        self._counts, self._ids = partition.store(counts), partition.store(ids)
+        self._counted: dict[bytes, int] = {}
+        self._seen: dict[bytes, bytes] = {}
+        self._announced: list[Outgoing] = []
+
+    async def fold(self, records: Sequence[Any]) -> None:
+        hashes = [hashlib.blake2b(record.value, digest_size=16).digest() for record in records]
+        for record, digest, before in zip(records, hashes, self._ids.get_many(hashes), strict=True):
+            if before is None and digest not in self._seen:
+                self._seen[digest] = record.offset.to_bytes(8, "big") + digest[:8]
+                self._count(record)
+
+    def _count(self, record: Any) -> None:
+        count = self._counted.get(record.key)
+        if count is None:
+            count = int(self._counts.get(record.key) or b"0")
+        self._counted[record.key] = count = count + 1
+        if count % ANNOUNCE_EVERY == 0:
+            value = b"%d" % count
+            self._announced.append(
+                Outgoing(self._outcomes, self._number, record.key, value, [("by", b"test")], record.timestamp)
+            )
+
+    def flush(self) -> Flush:
+        counts: list[Item] = [(key, b"%d" % count) for key, count in self._counted.items()]
+        flush = Flush({self._counts_table: counts, self._ids_table: list(self._seen.items())}, self._announced)
+        self._seen, self._announced = {}, []
+        return flush
+
+    def flushed(self) -> None:
+        self._counted = {}
+
+
+def _die_in_flush(run: Run) -> None:
+    """Makes the process kill itself at the chosen point."""
+    flushes = 0
+
+    def reached(point: str) -> None:
+        if run.die_at == point and flushes >= run.die_in_flush:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    transact, write = FencedProducer.transact, RocksStore.write
+
+    async def counted(self: FencedProducer, writes: Iterable[Write]) -> dict[tuple[str, int], int]:
+        nonlocal flushes
+        flushes += 1
+        commit = self._producer.commit_transaction
+
+        async def doomed() -> None:
+            reached("before commit")
+            await commit()
+
+        self._producer.commit_transaction = doomed
+        last = await transact(self, writes)
+        self._producer.commit_transaction = commit
+        reached("before store")
+        return last
+
+    def stored(self: RocksStore, items: Iterable[Item], changelog_offset: int) -> None:
+        write(self, items, changelog_offset)
+        reached("between stores")
+
+    FencedProducer.transact, RocksStore.write = counted, stored  # type: ignore[method-assign]
+
+
+def _plant(run: Run) -> None:
+    """Puts a bug in that the tests must find."""
+    transact, make, ledger_commit = FencedProducer.transact, FencedProducer.__init__, Ledger.commit
+
+    async def apart(self: FencedProducer, writes: Iterable[Write]) -> dict[tuple[str, int], int]:
+        """Each topic in a transaction of its own, outcomes first."""
+        last: dict[tuple[str, int], int] = {}
+        for write in reversed(list(writes)):
+            last.update(await transact(self, [write]))
+        return last
+
+    def alone(self: FencedProducer, settings: BatchSettings, transactional_id: str) -> None:
+        """A transactional id that no other process has: nobody is fenced."""
+        make(self, settings, f"{transactional_id}-{os.getpid()}")
+
+    async def ahead(self: Ledger, flush: Flush, position: int) -> None:
+        """The position is committed, and only then what led to it."""
+        await ledger_commit(self, Flush(), position)
+        await ledger_commit(self, flush, position)
+
+    match run.planted:
+        case "two transactions":
+            FencedProducer.transact = apart  # type: ignore[method-assign]
+        case "no fence":
+            FencedProducer.__init__ = alone  # type: ignore[method-assign]
+        case "position ahead":
+            Ledger.commit = ahead  # type: ignore[method-assign]
+        case "":
+            pass
+        case unknown:
+            raise ValueError(unknown)
+
+
+async def main(run: Run) -> None:
+    _die_in_flush(run)
+    _plant(run)
+    app = BatchApp(
+        run.app_id,
+        BatchSettings(
+            bootstrap_servers=run.bootstrap_servers,
+            instance=run.instance,
+            data_dir=Path(run.data_dir),
+            store=run.store,
+            session_timeout_s=run.session_timeout_s,
+            flush_interval_s=run.flush_interval_s,
+        ),
+    )
+    counts, ids = app.fold_table("counts"), app.packed_id_table("ids")
+
+    def make(partition: Partition) -> Counting:
+        return Counting(partition, counts, ids, run.outcomes)
+
+    app.fold(run.source, make, home=counts, publishes=[run.outcomes])
+    await run_worker(app)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    asyncio.run(main(msgspec.json.decode(sys.argv[1], type=Run)))

@@ -1,0 +1,220 @@
+"""Workers as processes, a source to fill, and the check that every record counted exactly once."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from confluent_kafka import Consumer, ConsumerGroupState, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from tests.batching.counting_worker import ANNOUNCE_EVERY, Run
+
+PARTITIONS = 4
+RESTART_ME = 70
+
+
+def wait_until(reached: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
+    """Returns as soon as the condition holds."""
+    deadline = time.monotonic() + timeout_s
+    while not reached():
+        assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}"
+        time.sleep(0.05)
+
+
+@dataclass
+class Lane:
+    """A source, its outcomes and one application over them, all with names of their own."""
+
+    bootstrap_servers: str
+    directory: Path
+    name: str = field(default_factory=lambda: f"lane-{uuid.uuid4().hex[:8]}")
+    workers: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    exits: list[tuple[str, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._watcher = self._consumer()
+        self._admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
+        topics = [NewTopic(topic, PARTITIONS, 1) for topic in (self.source, self.outcomes)]
+        for made in self._admin.create_topics(topics).values():
+            made.result()
+
+    def close(self) -> None:
+        """Nothing of it runs any more."""
+        for instance in list(self.workers):
+            self.end(instance)
+        self._watcher.close()
+
+    @property
+    def source(self) -> str:
+        return f"{self.name}-source"
+
+    @property
+    def outcomes(self) -> str:
+        return f"{self.name}-outcomes"
+
+    # Workers --------------------------------------------------------------------------------------------------------
+
+    def run(self, instance: str, **options: object) -> Run:
+        plain = {
+            "bootstrap_servers": self.bootstrap_servers,
+            "app_id": self.name,
+            "source": self.source,
+            "outcomes": self.outcomes,
+            "instance": instance,
+            "data_dir": str(self.directory),
+        }
+        return msgspec.convert({**plain, **options}, Run)
+
+    def start(self, instance: str, **options: object) -> None:
+        argument = msgspec.json.encode(self.run(instance, **options)).decode()
+        with (self.directory / f"{instance}.log").open("ab") as log:
+            self.workers[instance] = subprocess.Popen(
+                [sys.executable, "-m", "tests.batching.counting_worker", argument], stdout=log, stderr=log
+            )
+
+    def send(self, instance: str, number: signal.Signals) -> None:
+        self.workers[instance].send_signal(number)
+
+    def end(self, instance: str, number: signal.Signals = signal.SIGKILL) -> int:
+        """The worker is gone. Returns its exit status."""
+        self.send(instance, number)
+        return self.reap(instance)
+
+    def reap(self, instance: str, timeout_s: float = 40.0) -> int:
+        status = self.workers.pop(instance).wait(timeout_s)
+        self.exits.append((instance, status))
+        return status
+
+    def tend(self, **options: object) -> None:
+        """What a supervisor does: a worker that asked for it is started again."""
+        for instance, worker in list(self.workers.items()):
+            if worker.poll() is not None:
+                assert self.reap(instance) == RESTART_ME, self.log(instance)
+                self.start(instance, **options)
+
+    def log(self, instance: str) -> str:
+        return (self.directory / f"{instance}.log").read_text()
+
+    def wipe(self, instance: str) -> None:
+        shutil.rmtree(self.directory / self.name / instance, ignore_errors=True)
+
+    # Kafka ----------------------------------------------------------------------------------------------------------
+
+    def fill(self, records: int, *, first: int = 0, rate: int | None = None, keys: int = 50) -> None:
+        """Every 20th record repeats the id of the one before it (same key, so same partition)."""
+        producer = Producer({"bootstrap.servers": self.bootstrap_servers, "linger.ms": 5})
+        began = time.monotonic()
+        for number in range(first, first + records):
+            unique = number - 1 if number % 20 == 19 else number
+            key = unique % keys
+            producer.produce(self.source, key=b"key-%d" % key, value=b"id-%d" % unique, partition=key % PARTITIONS)
+            if rate is not None and number % 50 == 0:
+                producer.poll(0)
+                time.sleep(max(0.0, began + (number - first) / rate - time.monotonic()))
+        assert producer.flush(30) == 0
+
+    def ends(self) -> dict[int, int]:
+        """The source's end offsets, markers included."""
+        targets = self._targets()
+        return {target.partition: self._watcher.get_watermark_offsets(target, timeout=10)[1] for target in targets}
+
+    def committed(self) -> dict[int, int]:
+        """The group's committed offsets."""
+        targets = self._watcher.committed(self._targets(), timeout=10)
+        return {target.partition: max(0, target.offset) for target in targets}
+
+    def _targets(self) -> list[TopicPartition]:
+        return [TopicPartition(self.source, partition) for partition in range(PARTITIONS)]
+
+    def _consumer(self) -> Consumer:
+        return Consumer(
+            {
+                "bootstrap.servers": self.bootstrap_servers,
+                "group.id": self.name,
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "error",
+            }
+        )
+
+    def read(self, topic: str) -> list[Message]:
+        """All committed records, by partition in order."""
+        open_partitions, records = set(range(PARTITIONS)), []
+        consumer = self._consumer()
+        consumer.assign([TopicPartition(topic, partition, 0) for partition in open_partitions])
+        while open_partitions:
+            for message in consumer.consume(1000, timeout=0.2):
+                if message.error() is None:
+                    records.append(message)
+                else:
+                    open_partitions.discard(message.partition())
+        consumer.close()
+        return sorted(records, key=lambda message: (message.partition(), message.offset()))
+
+    def owned(self) -> dict[str, int]:
+        """How many partitions each member of the settled group has."""
+        group = self._admin.describe_consumer_groups([self.name])[self.name].result()
+        if group.state is not ConsumerGroupState.STABLE:
+            return {}
+        return {member.group_instance_id: len(member.assignment.topic_partitions) for member in group.members}
+
+    def wait_until_shared(self, *instances: str) -> None:
+        """Just these are members, and each owns some partitions."""
+        wait_until(
+            lambda: (owned := self.owned()).keys() == set(instances) and all(owned.values()), f"{instances} to share"
+        )
+
+    # Checks ---------------------------------------------------------------------------------------------------------
+
+    def wait_until_folded(self, timeout_s: float = 60.0, **options: object) -> None:
+        """Every record of the source is folded and committed."""
+
+        def folded() -> bool:
+            self.tend(**options)
+            return self.committed() == self.ends()
+
+        wait_until(folded, f"{self.name} to fold everything: {self.committed()} of {self.ends()}", timeout_s)
+
+    def wait_until_moving(self) -> None:
+        """Something was committed."""
+        wait_until(lambda: any(self.committed().values()), "a first commit")
+
+    def differences(self) -> list[str]:
+        """What the state and the outcomes say otherwise than an independent count of the source; empty is right."""
+        expected = self._expected()
+        return [
+            *_compare("count", expected, self._counts()),
+            *_compare("announced", {key: list(range(10, count + 1, ANNOUNCE_EVERY)) for key, count in expected.items()},
+                      self._announced()),
+        ]  # fmt: skip
+
+    def _expected(self) -> dict[tuple[int, bytes], int]:
+        unique = {(m.partition(), m.key(), m.value()) for m in self.read(self.source)}
+        return dict(Counter((partition, key) for partition, key, _ in unique))
+
+    def _counts(self) -> dict[tuple[int, bytes], int]:
+        records = self.read(f"{self.name}-counts-changelog")
+        return {(m.partition(), m.key()): int(m.value()) for m in records if not m.key().startswith(b"\0")}
+
+    def _announced(self) -> dict[tuple[int, bytes], list[int]]:
+        announced: defaultdict[tuple[int, bytes], list[int]] = defaultdict(list)
+        for m in self.read(self.outcomes):
+            announced[m.partition(), m.key()].append(int(m.value()))
+        return announced
+
+
+def _compare(what: str, expected: dict[tuple[int, bytes], object], found: dict[tuple[int, bytes], object]) -> list[str]:
+    return [
+        f"{what} of {key}: expected {expected.get(key)}, found {found.get(key)}"
+        for key in sorted(expected.keys() | found.keys())
+        if (expected.get(key) or None) != (found.get(key) or None)
+    ]

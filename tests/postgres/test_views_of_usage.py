@@ -1,0 +1,126 @@
+"""Totals, parked usage and dead letters: the newest stands, and a repeat changes nothing."""
+
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+
+from connectors.postgres.outbox import Outbox
+from connectors.postgres.pool import Pool
+from connectors.postgres.sinks.dead_letters import DeadLetterSink
+from connectors.postgres.sinks.usage_view import UsageViewSink
+from connectors.postgres.unit_of_work import unit_of_work
+from schemas.records import DeadLetter, Header, UsageParked, UsageTotal
+from tests.postgres.builders import FEBRUARY, JANUARY
+
+
+def rows(owner: psycopg.Connection, query: str) -> list[tuple[Any, ...]]:
+    return owner.execute(query.encode()).fetchall()
+
+
+def total(position: int, quantity: str, amount_minor: int, *, tenant: str = "coil", **group: str) -> UsageTotal:
+    return UsageTotal(
+        tenant_id=tenant,
+        customer_id="c1",
+        subscription_id="s1",
+        price="calls",
+        line_group=group,
+        period_start=JANUARY,
+        period_end=FEBRUARY,
+        quantity=quantity,
+        amount_minor=amount_minor,
+        currency="KWD",
+        journal_position=position,
+        as_of=JANUARY + timedelta(seconds=position),
+    )
+
+
+def parked(events: int, second: int, customer: str = "new") -> UsageParked:
+    return UsageParked(
+        tenant_id="acme",
+        customer_id=customer,
+        events=events,
+        reason="no-subscription",
+        as_of=JANUARY + timedelta(seconds=second),
+    )
+
+
+def letter(offset: int, *, reason: str = "malformed", tenant: str | None = None) -> DeadLetter:
+    return DeadLetter(
+        reason=reason,
+        detail="nul \0 here",
+        tenant_id=tenant,
+        customer_id=None,
+        source_topic="beaas.usage",
+        source_partition=3,
+        source_offset=offset,
+        key=b"\x00k",
+        value=b"\x00\xff",
+        headers=(Header(key="b", value=b"\x01"), Header(key="a", value=None), Header(key="b", value=b"")),
+        first_position=None,
+        received_at=JANUARY,
+    )
+
+
+async def test_the_total_with_the_newest_position_stands(
+    service: Pool, outbox: Outbox, owner: psycopg.Connection
+) -> None:
+    sink = UsageViewSink(service, outbox)
+    await sink.write([total(1, "1", 100), total(3, "2.5", 1250), total(2, "9", 900)])
+    await sink.write([total(2, "9", 900), total(1, "7", 1, region="eu")])
+    await sink.write([total(3, "2.5", 1250)])
+    assert rows(
+        owner, "SELECT line_group, quantity::text, amount::text, as_of FROM report.usage_totals ORDER BY 4"
+    ) == [
+        ({"region": "eu"}, "7", "0.001", JANUARY + timedelta(seconds=1)),
+        ({}, "2.5", "1.250", JANUARY + timedelta(seconds=3)),
+    ]
+
+
+async def test_a_group_longer_than_an_index_entry_is_kept(
+    service: Pool, outbox: Outbox, owner: psycopg.Connection
+) -> None:
+    noise = "".join(chr(0x4E00 + (at * at * 7919) % 20_000) for at in range(5_000))
+    await UsageViewSink(service, outbox).write([total(1, "1", 1, page=noise), total(1, "1", 1, page=noise + "x")])
+    assert rows(owner, "SELECT length(line_group ->> 'page') FROM beaas.usage_totals ORDER BY 1") == [
+        (5_000,),
+        (5_001,),
+    ]
+
+
+async def test_the_newest_count_of_parked_usage_stands_and_zero_is_not_shown(
+    service: Pool, outbox: Outbox, owner: psycopg.Connection
+) -> None:
+    sink = UsageViewSink(service, outbox)
+    await sink.write([parked(5, 2), parked(1, 1), parked(3, 1, "other")])
+    await sink.write([parked(1, 1), parked(0, 2, "other")])
+    assert rows(owner, "SELECT tenant, customer, events, reason, as_of FROM report.parked_usage") == [
+        ("acme", "new", 5, "no-subscription", JANUARY + timedelta(seconds=2))
+    ]
+
+
+async def test_a_dead_letter_is_kept_once_with_its_bytes(
+    service: Pool, outbox: Outbox, owner: psycopg.Connection
+) -> None:
+    sink = DeadLetterSink(service, outbox)
+    await sink.write([letter(1), letter(1), letter(1, reason="conflict"), letter(2)])
+    await sink.write([letter(2), letter(1)])
+    kept = rows(
+        owner,
+        "SELECT source_offset, reason, detail, key, value, header_names, header_values"
+        " FROM beaas.dead_letters ORDER BY 1, 2",
+    )
+    same = "nul \N{REPLACEMENT CHARACTER} here", b"\x00k", b"\x00\xff", ["b", "a", "b"], [b"\x01", None, b""]
+    assert kept == [(1, "conflict", *same), (1, "malformed", *same), (2, "malformed", *same)]
+
+
+async def test_a_dead_letter_without_a_tenant_is_seen_by_the_service_alone(
+    service: Pool, api: Pool, outbox: Outbox
+) -> None:
+    await DeadLetterSink(service, outbox).write([letter(1), letter(2, tenant="acme"), letter(3, tenant="bolt")])
+    seen = {}
+    for pool, tenant in ((service, None), (api, "acme"), (api, None)):
+        async with unit_of_work(pool, tenant, outbox=outbox) as work:
+            cursor = await work.connection.execute('SELECT "offset" FROM report.dead_letters ORDER BY 1')
+            seen[pool.name, tenant] = [offset for (offset,) in await cursor.fetchall()]
+    assert seen == {("test service", None): [1, 2, 3], ("test api", "acme"): [2], ("test api", None): []}

@@ -1,0 +1,216 @@
+"""An outbox of its own on the real servers, and ways to run a relay on it."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import msgspec
+import psycopg
+import uuid_utils
+from prometheus_client import CollectorRegistry
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from connectors.bus.port import BusEvent, EventBus
+from connectors.postgres.migrate import migrate
+from connectors.relay.metrics import RelayMetrics
+from connectors.relay.prune import Retention
+from connectors.relay.relay import Limits
+from connectors.relay.run import RelaySettings, run_relay
+from connectors.relay.slots import Shard, SlotHealth, connect, drop_slot, inspect_slot, shard_of
+from tests.bus.kafka_auditor import PARTITIONS, KafkaAuditor
+
+OCCURRED_AT = datetime(2013, 1, 31, 5, 0, 0, 250_000, tzinfo=UTC)
+SLICE_SIZE = 2
+_SCRIPT = Path(__file__).with_name("relay_process.py")
+_WITHIN_S = 30.0
+
+INSERT = """
+INSERT INTO beaas.billing_events (
+    id, aggregate_type, aggregate_id, type, tenant_id, payload, correlation_id, causation_id, traceparent, occurred_at,
+    shard)
+VALUES (%s, 'journal', %s, 'beaas.subscription.CycleClosed', 'EWR', %s, 'corr-1', 'cause-1', '00-trace', %s, %s)
+"""
+
+
+def new_id() -> UUID:
+    """A version 7 id, later than all before it."""
+    return UUID(str(uuid_utils.uuid7()))
+
+
+@contextmanager
+def outbox_database(server_url: str) -> Iterator[str]:
+    """A migrated database that lives as long as the block; its slots go with it."""
+    name = f"relay_{uuid4().hex}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    url = make_conninfo(server_url, dbname=name)
+    migrate(url)
+    yield url
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = %s AND active", [name]
+        )
+        while connection.execute(
+            "SELECT 1 FROM pg_replication_slots WHERE database = %s AND active", [name]
+        ).fetchone():
+            pass
+        connection.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = %s", [name])
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One outbox with its own topic, slot and publication."""
+
+    url: str
+    kafka: KafkaAuditor
+    topic_prefix: str = field(default_factory=lambda: f"r{uuid4().hex[:12]}.")
+
+    @property
+    def topic(self) -> str:
+        return f"{self.topic_prefix}journal"
+
+    @property
+    def shard(self) -> Shard:
+        return shard_of(self.topic_prefix, 0)
+
+    @property
+    def settings(self) -> RelaySettings:
+        return RelaySettings(
+            postgres_url=self.url,
+            topic_prefix=self.topic_prefix,
+            partitions=PARTITIONS,
+            slice_size=SLICE_SIZE,
+            heartbeat_interval_s=0.5,
+        )
+
+    def write(self, *payloads: bytes, aggregate: str = "UA", shard: int = 0) -> None:
+        """Commit one transaction of events."""
+        with psycopg.connect(self.url) as connection:
+            for payload in payloads:
+                insert(connection, payload, aggregate=aggregate, shard=shard)
+
+    def carried(self) -> list[BusEvent]:
+        """All that is on the bus."""
+        return self.kafka.read(self.topic)
+
+    def payloads(self) -> list[bytes]:
+        """The payloads on the bus, partition by partition."""
+        return [event.value for event in self.carried()]
+
+    async def arrived(self, count: int) -> None:
+        """Wait until the bus holds so many records."""
+        async with asyncio.timeout(_WITHIN_S):
+            while await asyncio.to_thread(self.kafka.count, self.topic) < count:
+                await asyncio.sleep(0.02)
+
+    async def health(self) -> SlotHealth:
+        """How the slot stands."""
+        async with await connect(self.url) as connection:
+            return await inspect_slot(connection, self.shard)
+
+    async def drop_slot(self) -> None:
+        """Take the slot away."""
+        async with await connect(self.url) as connection:
+            await drop_slot(connection, self.shard.slot)
+
+    @asynccontextmanager
+    async def running(
+        self, bus: EventBus, limits: Limits | None = None, retention: Retention | None = None
+    ) -> AsyncIterator[asyncio.Task[None]]:
+        """Run a relay in this process while the block runs, then drain it; a failure of its is raised."""
+        stop, ready = asyncio.Event(), asyncio.Event()
+        settings = replace(
+            self.settings, limits=limits or Limits(), retention=retention or Retention(keep=timedelta(days=1))
+        )
+        metrics = RelayMetrics(CollectorRegistry())
+        task = asyncio.create_task(run_relay(settings, bus, stop, on_ready=ready.set, metrics=metrics))
+        waiting = asyncio.create_task(ready.wait())
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            yield task
+        finally:
+            waiting.cancel()
+            stop.set()
+            await task
+
+
+def insert(
+    connection: psycopg.Connection, payload: bytes, *, aggregate: str = "UA", shard: int = 0, event_id: UUID | None = None
+) -> None:
+    """Write one event in the transaction that the connection is in."""
+    connection.execute(INSERT, [event_id or new_id(), aggregate, payload, OCCURRED_AT, shard])
+
+
+class ProcessOptions(msgspec.Struct, frozen=True):
+    """What `relay_process.py` is told."""
+
+    postgres_url: str
+    bootstrap_servers: str
+    topic_prefix: str
+    publish_delay_s: float = 0.0
+    plant: str = ""
+
+
+class RelayProcess:
+    """A relay as a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.said = ""
+
+    @classmethod
+    @asynccontextmanager
+    async def started(cls, bench: Bench, *, publish_delay_s: float = 0.0, plant: str = "") -> AsyncIterator["RelayProcess"]:
+        """A relay that has begun to read; killed at the end of the block if it still runs."""
+        options = ProcessOptions(
+            bench.url, bench.kafka.bootstrap_servers, bench.topic_prefix, publish_delay_s, plant
+        )
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(_SCRIPT),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        assert process.stdin is not None
+        process.stdin.write(msgspec.json.encode(options))
+        process.stdin.write_eof()
+        relay = cls(process)
+        try:
+            yield relay
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()
+
+    async def says(self, word: str) -> None:
+        """Wait for a word in its log."""
+        assert self._process.stdout is not None
+        async with asyncio.timeout(_WITHIN_S):
+            while word not in self.said:
+                line = await self._process.stdout.readline()
+                assert line, f"the relay ended without saying {word}:\n{self.said}"
+                self.said += line.decode()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    async def drained(self) -> int:
+        """Ask it to end; returns its exit status."""
+        self._process.terminate()
+        return await self.ended()
+
+    async def ended(self) -> int:
+        """Wait for its end; returns its exit status."""
+        async with asyncio.timeout(_WITHIN_S):
+            rest, _ = await self._process.communicate()
+        self.said += rest.decode()
+        assert self._process.returncode is not None
+        return self._process.returncode

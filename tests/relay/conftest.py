@@ -1,0 +1,34 @@
+"""An outbox for each test, and a bus to carry it to."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+
+from connectors.bus.kafka import KafkaBus
+from connectors.embedded.cluster import EmbeddedServers
+from tests.bus.kafka_auditor import PARTITIONS, KafkaAuditor
+from tests.relay.bench import Bench, outbox_database
+
+
+@pytest.fixture(scope="module")
+def database(servers: EmbeddedServers) -> Iterator[str]:
+    """A migrated database for the tests of a module, each with a topic prefix of its own."""
+    with outbox_database(servers.postgres_url) as url:
+        yield url
+
+
+@pytest.fixture
+def bench(servers: EmbeddedServers, database: str) -> Iterator[Bench]:
+    made = Bench(database, KafkaAuditor(servers.kafka_bootstrap_servers))
+    made.kafka.make_topic(made.topic)
+    made.forget_all()
+    yield made
+
+
+@pytest_asyncio.fixture
+async def bus(servers: EmbeddedServers) -> AsyncIterator[KafkaBus]:
+    made = KafkaBus(servers.kafka_bootstrap_servers, partitions=PARTITIONS)
+    await made.start()
+    yield made
+    await made.stop()
