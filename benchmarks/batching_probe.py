@@ -13,6 +13,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,17 +81,36 @@ async def measure(servers: str, topic: str, store: str, records: int) -> str:
     """One run, from the start of folding until the last record is committed."""
     with tempfile.TemporaryDirectory() as directory:
         settings = BatchSettings(bootstrap_servers=servers, instance="probe", data_dir=Path(directory), store=store)
-        app = BatchApp(f"probe-{uuid.uuid4().hex[:8]}", settings)
-        counts, ids = app.fold_table("counts"), app.packed_id_table("ids")
-        app.fold(topic, lambda partition: Counting(partition, counts, ids), home=counts)
+        app = application(settings, f"probe-{uuid.uuid4().hex[:8]}", topic)
         await app.start()
         wall, cpu = time.perf_counter(), time.process_time()
-        while sum(app.consumer._committed.values()) < records:  # noqa: SLF001 - the probe is this module's own
+        while sum(app.consumer._committed.values()) < records:  # noqa: ASYNC110, SLF001 - a probe from outside
             await asyncio.sleep(0.01)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         await app.stop()
+        restore_s = await restore(settings, app.app_id, topic)
     rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return f"{store:11} {records / wall:9,.0f} events/s wall {records / cpu:9,.0f} events/CPU s, peak {rss_mb} MB"
+    rates = f"{records / wall:9,.0f} events/s wall {records / cpu:9,.0f} events/CPU s"
+    return f"{store:11} {rates}, peak {rss_mb} MB, restored in {restore_s:.1f} s"
+
+
+async def restore(settings: BatchSettings, app_id: str, topic: str) -> float:
+    """Seconds until a worker with an empty disk has the tables of the former one."""
+    with tempfile.TemporaryDirectory() as directory:
+        app = application(replace(settings, data_dir=Path(directory)), app_id, topic)
+        began = time.perf_counter()
+        await app.start()
+        taken_s = time.perf_counter() - began
+        await app.stop()
+    return taken_s
+
+
+def application(settings: BatchSettings, app_id: str, topic: str) -> BatchApp:
+    """The counting application."""
+    app = BatchApp(app_id, settings)
+    counts, ids = app.fold_table("counts"), app.packed_id_table("ids")
+    app.fold(topic, lambda partition: Counting(partition, counts, ids), home=counts)
+    return app
 
 
 def main() -> None:

@@ -7,6 +7,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from billing.entry import Usage
+
 
 class LineKind(StrEnum):
     """Why a line stands on its statement; the order of the members is the order of the lines."""
@@ -106,7 +108,7 @@ class Refused(msgspec.Struct, frozen=True):
 
     reason: str
     detail: str
-    usage: object = None
+    usage: Usage | None = None
     position: int | None = None
     """Set where the refused entry is an earlier, parked one and not the entry that was applied."""
 

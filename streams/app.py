@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from connectors.postgres.outbox import Outbox
 from connectors.postgres.pool import Role, open_pool
-from connectors.registry import RegistrySource, lookup_ids
+from connectors.registry.client import Registry, lookup_ids
 from schemas.codec import Codec
 from streams.agents.apps import Streams
 from streams.batching.settings import BatchSettings
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from connectors.postgres.pool import Pool
+    from connectors.scheduler.rounds import Rounds
     from streams.batching.app import BatchApp
     from streams.settings import Settings
 
@@ -30,12 +32,12 @@ def codec_of(settings: Settings) -> Codec:
         SchemasMissing: a schema is not registered yet; the text says which command does it.
     """
     ids = lookup_ids(settings.schema_registry_url, settings.topic_prefix)
-    return Codec(ids, RegistrySource(settings.schema_registry_url), prefix=settings.topic_prefix)
+    return Codec(ids, Registry(settings.schema_registry_url), prefix=settings.topic_prefix)
 
 
 def outbox_of(settings: Settings, codec: Codec) -> Outbox:
     """The outbox that the relay's shards read."""
-    return Outbox(codec, settings.relay_shards)
+    return Outbox(codec, settings.topic_prefix, settings.relay_shards)
 
 
 @asynccontextmanager
@@ -64,7 +66,7 @@ def streams_of(settings: Settings, codec: Codec, instance: str) -> Streams:
 @asynccontextmanager
 async def worker_apps(settings: Settings, role: str, instance: str) -> AsyncIterator[list[BatchApp]]:
     """The Faust applications of a worker role, and what they stand on while the block runs."""
-    from streams.agents.apps import Sinks, intake_app, rating_app, sink_apps
+    from streams.agents.apps import Sinks, intake_app, rating, sink_apps
 
     codec = codec_of(settings)
     streams = streams_of(settings, codec, instance)
@@ -72,9 +74,12 @@ async def worker_apps(settings: Settings, role: str, instance: str) -> AsyncIter
         case "intake":
             yield [intake_app(streams, usage_max_bytes=settings.usage_max_bytes)]
         case "rating":
-            yield [rating_app(streams)]
+            async with rating(streams, usage_window=timedelta(days=settings.usage_window_days)) as app:
+                yield [app]
         case "sinks":
-            from connectors.postgres.sinks import DeadLetterSink, InvoicingSink, UsageViewSink
+            from connectors.postgres.sinks.dead_letters import DeadLetterSink
+            from connectors.postgres.sinks.invoicing import InvoicingSink
+            from connectors.postgres.sinks.usage_view import UsageViewSink
 
             async with service_pool(settings, "sinks") as pool:
                 outbox = outbox_of(settings, codec)
@@ -82,3 +87,22 @@ async def worker_apps(settings: Settings, role: str, instance: str) -> AsyncIter
                 yield sink_apps(streams, sinks)
         case _:
             raise ValueError(role)
+
+
+@asynccontextmanager
+async def scheduler_rounds(settings: Settings) -> AsyncIterator[Rounds]:
+    """What the scheduler does in each round, on its own connections."""
+    from connectors.scheduler.barrier import KafkaBarrier
+    from connectors.scheduler.rounds import Rounds
+    from schemas import topics
+    from streams.agents.apps import intake_group
+
+    barrier = KafkaBarrier(
+        settings.kafka_bootstrap_servers,
+        topic=topics.USAGE.full_name(settings.topic_prefix),
+        group=intake_group(settings.topic_prefix),
+    )
+    outbox = outbox_of(settings, codec_of(settings))
+    async with service_pool(settings, "scheduler") as pool:
+        grace = timedelta(seconds=settings.close_grace_seconds)
+        yield Rounds(pool, outbox, barrier, now=lambda: datetime.now(UTC), close_grace=grace)

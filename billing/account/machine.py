@@ -144,6 +144,11 @@ class Account:
         return Changes([*head, *self._items.taken()], totals)
 
     @property
+    def parked(self) -> int:
+        """How many usage events wait for a subscription."""
+        return self._books.parking.record.count
+
+    @property
     def size(self) -> int:
         """How many cells are in memory."""
         return sum(one.timeline.size for one in self._subscribed)

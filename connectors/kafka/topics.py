@@ -1,8 +1,9 @@
 """Makes the topics, and refuses to go on with ones that would place accounts elsewhere than their state."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from schemas.topics import TOPICS, Topic
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
 _TIMEOUT_S: Final = 30.0
+_LOOK_AGAIN_S: Final = 0.05
 
 
 class KafkaUnreachable(Exception):
@@ -53,6 +55,7 @@ def create_topics(
     try:
         missing, kept = _sorted_out(cluster.partition_counts(), prefix, partitions)
         cluster.create(missing, partitions, replication_factor)
+        cluster.await_topics(partitions)
         cluster.configure(kept)
     except (KafkaException, TimeoutError) as error:
         raise KafkaUnreachable(
@@ -88,8 +91,18 @@ class _Cluster:
     timeout_s: float
 
     def partition_counts(self) -> dict[str, int]:
+        """Returns the partitions of every topic that the brokers know of and lead."""
         topics = self.admin.list_topics(timeout=self.timeout_s).topics
-        return {name: len(topic.partitions) for name, topic in topics.items()}
+        return {name: len(topic.partitions) for name, topic in topics.items() if topic.error is None}
+
+    def await_topics(self, partitions: int) -> None:
+        """Returns once the brokers know of every topic: they learn of a new one after its creation is acknowledged."""
+        deadline = time.monotonic() + self.timeout_s
+        while missing := _sorted_out(self.partition_counts(), self.prefix, partitions)[0]:
+            if time.monotonic() > deadline:
+                names = ", ".join(topic.full_name(self.prefix) for topic in missing)
+                raise TimeoutError(f"{names} not ready {self.timeout_s:g} s after creation")
+            time.sleep(_LOOK_AGAIN_S)
 
     def create(self, missing: tuple[Topic, ...], partitions: int, replication_factor: int) -> None:
         from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]  # noqa: PLC0415 - as above
@@ -99,7 +112,8 @@ class _Cluster:
             for topic in missing
         ]
         if wanted:
-            self._await(self.admin.create_topics(wanted, operation_timeout=self.timeout_s))
+            for answer in self.admin.create_topics(wanted, operation_timeout=self.timeout_s).values():
+                self._await_created(answer)
 
     def configure(self, kept: tuple[Topic, ...]) -> None:
         """Sets what we declare and leaves every other setting of an operator's alone."""
@@ -122,8 +136,16 @@ class _Cluster:
             for topic in kept
         ]
         if wanted:
-            self._await(self.admin.incremental_alter_configs(wanted))
+            for answer in self.admin.incremental_alter_configs(wanted).values():
+                answer.result(self.timeout_s)
 
-    def _await(self, answers: "Mapping[Any, Future[Any]]") -> None:
-        for answer in answers.values():
+    def _await_created(self, answer: "Future[None]") -> None:
+        from confluent_kafka import KafkaError, KafkaException  # noqa: PLC0415 - as above
+
+        try:
             answer.result(self.timeout_s)
+        except KafkaException as refusal:
+            # Another setup at the same time, or a broker that has not heard of it yet: what it is like is looked at
+            # afterwards in any case.
+            if refusal.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise

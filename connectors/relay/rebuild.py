@@ -13,6 +13,7 @@ Most of these events were on the bus before: consumers know a repeat by its `ce_
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
 import psycopg
@@ -24,7 +25,7 @@ from connectors.relay.layout import COLUMNS, TABLE_NAME, TABLE_SCHEMA, Row
 from connectors.relay.slots import PLUGIN, SlotState, drop_slot, inspect_slot
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from connectors.relay.slots import Connection, Shard
 
@@ -73,9 +74,10 @@ async def _republish(connection: Connection, shard: Shard, publish: Publish, *, 
     if found.is_usable:  # another relay was quicker
         return 0
     published = 0
-    async for rows in _batches(connection, shard, max_events=max_events, max_bytes=max_bytes):
-        await publish(rows)
-        published += len(rows)
+    async with aclosing(_batches(connection, shard, max_events=max_events, max_bytes=max_bytes)) as batches:
+        async for rows in batches:
+            await publish(rows)
+            published += len(rows)
     if found.state is SlotState.LOST:
         await drop_slot(connection, shard.slot)
     await connection.execute(
@@ -94,20 +96,21 @@ async def _republish(connection: Connection, shard: Shard, publish: Publish, *, 
 
 async def _batches(
     connection: Connection, shard: Shard, *, max_events: int, max_bytes: int
-) -> AsyncIterator[list[Row]]:
+) -> AsyncGenerator[list[Row], None]:
     rows: list[Row] = []
     size = 0
-    async for row in _rows(connection, shard):
-        rows.append(row)
-        size += sum(map(len, row))
-        if len(rows) >= max_events or size >= max_bytes:
-            yield rows
-            rows, size = [], 0
+    async with aclosing(_rows(connection, shard)) as found:
+        async for row in found:
+            rows.append(row)
+            size += sum(map(len, row))
+            if len(rows) >= max_events or size >= max_bytes:
+                yield rows
+                rows, size = [], 0
     if rows:
         yield rows
 
 
-async def _rows(connection: Connection, shard: Shard) -> AsyncIterator[Row]:
+async def _rows(connection: Connection, shard: Shard) -> AsyncGenerator[Row, None]:
     """All rows of the shard as the stream would send them: binary columns, by id."""
     query = sql.SQL("COPY (SELECT {} FROM {} WHERE shard = {} ORDER BY id) TO STDOUT (FORMAT binary)").format(
         sql.SQL(COLUMNS), sql.Identifier(TABLE_SCHEMA, TABLE_NAME), sql.Literal(shard.number)

@@ -56,7 +56,7 @@ def shard_of(topic_prefix: str, number: int) -> Shard:
             f"and shards count from 0 to {_MAX_SHARD}."
         )
     slug = re.sub(r"[^a-z0-9]", "_", topic_prefix.removesuffix(".").lower())[:_SLUG_LENGTH]
-    if f"{slug}." != topic_prefix or not slug[0].isalpha():
+    if f"{slug}." != topic_prefix or not slug[0].isalpha() or slug.startswith("p_"):
         slug = f"p_{slug}_{hashlib.blake2b(topic_prefix.encode(), digest_size=4).hexdigest()}"
     return Shard(number, f"{slug}_relay_{number}")
 
@@ -197,7 +197,7 @@ async def ensure_publication(connection: Connection, shard: Shard) -> None:
                 sql.Identifier(shard.publication), sql.Identifier(TABLE_SCHEMA, TABLE_NAME), sql.Literal(shard.number)
             )
         )
-    except psycopg.errors.DuplicateObject:
+    except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
         await _is_published(connection, shard)  # another relay was quicker
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
         raise WrongSetup(f"there is no table {TABLE_SCHEMA}.{TABLE_NAME}: run the migrations first.") from error

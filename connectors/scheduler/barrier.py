@@ -39,7 +39,7 @@ class KafkaBarrier:
         Raises:
             KafkaException: the cluster does not answer, or there is no such topic.
         """
-        latest = OffsetSpec.latest()
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # a static method without annotations
         answers = self._admin.list_offsets(
             {TopicPartition(self._topic, partition): latest for partition in await self._partitions()},
             isolation_level=IsolationLevel.READ_UNCOMMITTED,

@@ -103,7 +103,7 @@ class Rounds:
                 connection,
                 noted_at=self.now(),
                 offsets=note(ends),
-                tenant_ids=[row.tenant_id for row in unnoted],
+                tenant_ids=list({row.tenant_id for row in unnoted}),
                 command_ids=[row.command_id for row in unnoted],
             )
 
@@ -151,7 +151,7 @@ class Rounds:
         await schedule.mark_released(
             work.connection,
             released_at=self.now(),
-            tenant_ids=[command.tenant_id for command in commands],
+            tenant_ids=list({command.tenant_id for command in commands}),
             command_ids=[command.command_id for command in commands],
         )
 

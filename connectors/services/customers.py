@@ -27,7 +27,11 @@ _VOIDS: Final = UUID("0f0a0c55-8a53-5d2c-8a4e-3c1b7f5a9d20")  # the name space o
 
 
 async def names_of(connection: Connection, accounts: Iterable[Account]) -> dict[Account, str]:
-    """Returns the names of those customers that exist."""
+    """Returns the names of those customers that exist, and locks their accounts.
+
+    All at once and in the order in which everybody locks: locked one after the other, as they are changed, they could
+    wait for each other.
+    """
     wanted = list(accounts)
     rows = await customer.customers_of(
         connection, tenant_ids=[tenant for tenant, _ in wanted], customer_ids=[code for _, code in wanted]

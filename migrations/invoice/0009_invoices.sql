@@ -107,19 +107,17 @@ $$;
 CREATE TRIGGER number_of_series AFTER INSERT ON beaas.invoices REFERENCING NEW TABLE AS inserted
     FOR EACH STATEMENT EXECUTE FUNCTION beaas.refuse_foreign_number();
 
--- Lines come with their invoice: at commit they sum to its subtotal, and none can be added later.
+-- At commit an invoice has lines, and they sum to its subtotal ...
 CREATE FUNCTION beaas.refuse_other_subtotal() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 DECLARE
-    stated numeric;
     found numeric;
 BEGIN
-    SELECT subtotal_minor INTO stated FROM beaas.invoices
+    SELECT sum(amount_minor) INTO found FROM beaas.invoice_lines
     WHERE tenant_id = NEW.tenant_id AND invoice_id = NEW.invoice_id;
-    SELECT coalesce(sum(amount_minor), 0) INTO found FROM beaas.invoice_lines
-    WHERE tenant_id = NEW.tenant_id AND invoice_id = NEW.invoice_id;
-    IF found <> stated THEN
-        RAISE EXCEPTION 'the lines of invoice % sum to %, its subtotal is %', NEW.invoice_id, found, stated
+    IF found IS DISTINCT FROM NEW.subtotal_minor THEN
+        RAISE EXCEPTION 'the lines of invoice % sum to %, its subtotal is %',
+            NEW.invoice_id, coalesce(found::text, 'nothing, there are none'), NEW.subtotal_minor
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     RETURN NULL;
@@ -127,5 +125,18 @@ END
 $$;
 CREATE CONSTRAINT TRIGGER sums_to_subtotal AFTER INSERT ON beaas.invoices
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION beaas.refuse_other_subtotal();
-CREATE CONSTRAINT TRIGGER sums_to_subtotal AFTER INSERT ON beaas.invoice_lines
-    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION beaas.refuse_other_subtotal();
+
+-- ... and lines come all at once, the first among them: so none can be added later, as there is a first already. One
+-- check a statement, because one for each line made half of what an invoice costs.
+CREATE FUNCTION beaas.refuse_late_lines() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+    IF EXISTS (SELECT FROM inserted GROUP BY tenant_id, invoice_id HAVING min(position) <> 1) THEN
+        RAISE EXCEPTION 'lines were added to an invoice that has lines: all of them come in one statement'
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER all_at_once AFTER INSERT ON beaas.invoice_lines REFERENCING NEW TABLE AS inserted
+    FOR EACH STATEMENT EXECUTE FUNCTION beaas.refuse_late_lines();

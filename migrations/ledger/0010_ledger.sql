@@ -31,6 +31,7 @@ SELECT beaas.freeze('beaas.postings');
 GRANT SELECT ON beaas.postings TO beaas_api;
 GRANT SELECT, INSERT ON beaas.postings TO beaas_service;
 
+-- At commit a transaction has postings, and they sum to zero ...
 CREATE FUNCTION beaas.refuse_unbalanced() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 DECLARE
@@ -48,5 +49,19 @@ END
 $$;
 CREATE CONSTRAINT TRIGGER balanced AFTER INSERT ON beaas.ledger_transactions
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION beaas.refuse_unbalanced();
-CREATE CONSTRAINT TRIGGER balanced AFTER INSERT ON beaas.postings
-    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION beaas.refuse_unbalanced();
+
+-- ... and postings come all at once, the first among them: so none can be added later, as there is a first already.
+CREATE FUNCTION beaas.refuse_late_postings() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM inserted GROUP BY tenant_id, transaction_id HAVING min(position) <> 1 OR sum(amount_minor) <> 0
+    ) THEN
+        RAISE EXCEPTION 'the postings of a ledger transaction come in one statement, and that one does not balance'
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER all_at_once AFTER INSERT ON beaas.postings REFERENCING NEW TABLE AS inserted
+    FOR EACH STATEMENT EXECUTE FUNCTION beaas.refuse_late_postings();

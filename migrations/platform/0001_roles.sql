@@ -37,6 +37,12 @@ BEGIN
         'USING (tenant_id = nullif(current_setting(''beaas.tenant_id'', true), '''')) '
         'WITH CHECK (tenant_id = nullif(current_setting(''beaas.tenant_id'', true), ''''))', isolated);
     EXECUTE format('CREATE POLICY all_tenants ON %s TO beaas_service USING (true) WITH CHECK (true)', isolated);
+    -- A table that nobody has analysed yet: one tenant has all of its rows. Otherwise every index that begins with
+    -- the tenant looks as good as the right one, and a session that began on the empty table keeps reading the whole
+    -- tenant for each foreign key (measured: 70 invoices a second after 3,000 of them, in place of 1,900).
+    PERFORM pg_restore_attribute_stats(
+        'schemaname', split_part(isolated::text, '.', 1), 'relname', split_part(isolated::text, '.', 2),
+        'attname', 'tenant_id', 'inherited', false, 'null_frac', 0::real, 'avg_width', 8, 'n_distinct', 1::real);
 END
 $$;
 COMMENT ON FUNCTION beaas.isolate IS 'Forces row-level security: beaas_api sees the tenant in beaas.tenant_id, beaas_service all.';

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,12 +12,14 @@ from schemas.errors import UndecodableRecord
 from schemas.records import DeadLetter, StatementClosed, UsageParked, UsageTotal
 from streams.agents.deadletters import DeadLetters
 from streams.agents.intake import IntakeFold, IntakePlan
+from streams.agents.journal import JournalReader
 from streams.agents.rating import RatingFold, RatingPlan
 from streams.agents.sinks import SinkFold
 from streams.batching.app import BatchApp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
+    from datetime import timedelta
 
     from billing.statement import Statement
     from schemas.codec import Codec
@@ -75,17 +78,28 @@ def intake_app(streams: Streams, *, usage_max_bytes: int) -> BatchApp:
     return app
 
 
-def rating_app(streams: Streams) -> BatchApp:
-    """Journal -> statements and totals."""
+@asynccontextmanager
+async def rating(streams: Streams, *, usage_window: timedelta) -> AsyncIterator[BatchApp]:
+    """Journal -> statements and totals; the block holds its second reader of the journal."""
+    journal = JournalReader(streams.batching.bootstrap_servers, streams.name(topics.JOURNAL))
+    try:
+        yield _rating_app(streams, journal, usage_window)
+    finally:
+        await journal.stop()
+
+
+def _rating_app(streams: Streams, journal: JournalReader, usage_window: timedelta) -> BatchApp:
     app = BatchApp(f"{streams.prefix}rating", streams.batching)
     accounts, ids = app.fold_table("accounts"), app.packed_id_table("ids")
     plan = RatingPlan(
         codec=streams.codec,
+        journal=journal,
         statements=streams.name(topics.STATEMENTS),
         totals=streams.name(topics.USAGE_TOTALS),
         dead_letters=streams.dead_letters,
         accounts=accounts,
         ids=ids,
+        usage_window=usage_window,
     )
     app.fold(
         streams.name(topics.JOURNAL),

@@ -7,15 +7,17 @@ entries of a batch, and turns its outcomes into records.
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, assert_never
 
-from billing.account import Account, usage_digest, usage_key
-from billing.entry import Usage
+from billing.account import Account, id_key, usage_digest, usage_key
+from billing.entry import CustomerId, TenantId, Usage, UsageVoided
 from billing.statement import Conflict, Duplicate, Parked, Refused, Repeated, Statement, Voided
 from schemas.convert import statement_from_domain, total_from_domain
 from schemas.errors import UndecodableRecord
+from schemas.records import UsageParked
 from streams.agents import metrics
 from streams.agents.deadletters import EPOCH
 from streams.batching.batch import Flush, Outgoing
@@ -27,11 +29,16 @@ if TYPE_CHECKING:
     from billing.statement import Outcome, Total
     from schemas.codec import Codec
     from streams.agents.deadletters import DeadLetters
+    from streams.agents.journal import JournalReader
     from streams.batching.batch import Partition, Record
     from streams.batching.tables import FoldTable, PackedIdTable
 
-ACCOUNTS_KEPT: Final = 20_000
-"""Clean accounts kept in memory per partition: about 10 kB each, so 200 MB a partition at most."""
+ACCOUNTS_KEPT: Final = 5_000
+CELLS_KEPT: Final = 50_000
+"""What stays in memory per partition between two looks: cells are 1 to 2 kB each, so about 100 MB at most."""
+ENTRIES_BETWEEN_LOOKS: Final = 50_000
+POSITION_BYTES: Final = 8
+UNIT: Final = b"\x1f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +46,13 @@ class RatingPlan:
     """What a rating fold needs to know of the outside: the wire, the topics, its tables."""
 
     codec: Codec
+    journal: JournalReader
     statements: str
     totals: str
     dead_letters: DeadLetters
     accounts: FoldTable
     ids: PackedIdTable
+    usage_window: timedelta
 
 
 class SeenIds:
@@ -51,23 +60,29 @@ class SeenIds:
 
     def __init__(self, lookup: Callable[[list[bytes]], list[bytes | None]]) -> None:
         self._lookup = lookup
-        self._known: dict[bytes, tuple[int, bytes]] = {}
+        self._known: dict[bytes, tuple[int, bytes] | None] = {}
         self.new: dict[bytes, tuple[int, bytes]] = {}
 
     def prefetch(self, keys: list[bytes]) -> None:
         """Read a batch's ids at once: 2 µs an id, against 12 µs for single reads."""
-        known = self._known = {}
-        for key, row in zip(keys, self._lookup(keys), strict=True):
-            if row is not None:
-                known[key] = (int.from_bytes(row[:8], "big"), row[8:])
+        self._known = dict(zip(keys, map(_seen, self._lookup(keys)), strict=True))
 
-    def get(self, key: bytes) -> tuple[int, bytes] | None:
+    def get(self, key: bytes, /) -> tuple[int, bytes] | None:
         """Where and with what content this id was seen first; None when it is new."""
-        return self.new.get(key) or self._known.get(key)
+        seen = self.new.get(key)
+        if seen is not None:
+            return seen
+        if key in self._known:
+            return self._known[key]
+        return _seen(self._lookup([key])[0])
 
-    def put(self, key: bytes, seen: tuple[int, bytes]) -> None:
+    def put(self, key: bytes, known: tuple[int, bytes], /) -> None:
         """From now on the id is known."""
-        self.new[key] = seen
+        self.new[key] = known
+
+
+def _seen(row: bytes | None) -> tuple[int, bytes] | None:
+    return None if row is None else (int.from_bytes(row[:POSITION_BYTES], "big"), row[POSITION_BYTES:])
 
 
 class RatingFold:
@@ -75,34 +90,36 @@ class RatingFold:
 
     def __init__(self, plan: RatingPlan, partition: Partition) -> None:
         self._plan = plan
+        self._partition = partition.number
         self._store = partition.store(plan.accounts)
         self._seen = SeenIds(partition.store(plan.ids).get_many)
         self._accounts: dict[bytes, Account] = {}
         self._changed: dict[bytes, Account] = {}
+        self._parked: dict[bytes, Account] = {}
         self._outgoing: list[Outgoing] = []
-        self._partition = partition.number
         self._counts: Counter[str] = Counter()
         self._as_of = EPOCH
+        self._since_look = 0
 
     async def fold(self, records: Sequence[Record]) -> None:
         """Apply every entry in the order of the journal."""
         entries = [self._decode(record) for record in records]
-        digested = [(usage_key(entry), usage_digest(entry)) if type(entry) is Usage else None for entry in entries]
-        self._seen.prefetch([pair[0] for pair in digested if pair is not None])
-        changed, seen = self._changed, self._seen
-        for record, entry, pair in zip(records, entries, digested, strict=True):
+        names = [(usage_key(one), usage_digest(one)) if type(one) is Usage else None for one in entries]
+        self._seen.prefetch([name[0] for name in names if name is not None])
+        seen, changed = self._seen, self._changed
+        for record, entry, name in zip(records, entries, names, strict=True):
             if entry is None:
                 continue
-            key = record.key
-            account = changed.get(key)
+            account = changed.get(record.key)
             if account is None:
-                account = changed[key] = self._account(key, entry.tenant, entry.customer)
-            if pair is None:
-                outcomes = account.apply(entry, record.offset, seen)
+                account = changed[record.key] = self._account(record.key, entry)
+            if name is not None:
+                assert type(entry) is Usage
+                outcomes = account.apply_usage(entry, record.offset, name[0], name[1], seen)
             else:
-                outcomes = account.apply_usage(entry, record.offset, pair[0], pair[1], seen)
-            for outcome in outcomes:
-                self._tell(record, entry, outcome)
+                outcomes = await self._apply_command(account, entry, record)
+            for outcome in outcomes:  # nothing to say of nearly every event
+                self._tell(account, record, entry, outcome)
         self._counts["entry"] += len(records)
         self._as_of = EPOCH + timedelta(milliseconds=records[-1].timestamp)
 
@@ -113,26 +130,78 @@ class RatingFold:
             changes = account.changes()
             items += [(key + b"\x00" + suffix, value) for suffix, value in changes.items]
             self._outgoing += [self._total(key, total) for total in changes.totals]
+        self._outgoing += [self._parked_usage(key, account) for key, account in self._parked.items()]
         ids = [(key, position.to_bytes(8, "big") + digest) for key, (position, digest) in self._seen.new.items()]
         outgoing, self._outgoing = self._outgoing, []
         return Flush(tables={self._plan.accounts: items, self._plan.ids: ids}, outcomes=outgoing)
 
     def flushed(self) -> None:
         """The tables hold what was flushed: forget what can be read again."""
+        self._since_look += self._counts["entry"]
         metrics.count_outcomes(self._counts)
-        self._counts.clear()
-        self._changed.clear()
-        self._seen.new.clear()
-        if len(self._accounts) > ACCOUNTS_KEPT:
+        for kept in (self._counts, self._changed, self._parked, self._seen.new):
+            kept.clear()
+        if self._since_look > ENTRIES_BETWEEN_LOOKS:
+            self._since_look = 0
+            self._evict()
+
+    def _evict(self) -> None:
+        cells = sum(account.size for account in self._accounts.values())
+        if len(self._accounts) > ACCOUNTS_KEPT or cells > CELLS_KEPT:
             self._accounts.clear()
 
-    def _account(self, key: bytes, tenant: str, customer: str) -> Account:
+    def _account(self, key: bytes, entry: Entry) -> Account:
         account = self._accounts.get(key)
         if account is None:
-            get = self._store.get
-            account = Account.load(tenant, customer, get(key + b"\x00"), lambda suffix: get(key + b"\x00" + suffix))
-            self._accounts[key] = account
+            get, prefix = self._store.get, key + b"\x00"
+            account = self._accounts[key] = Account.load(
+                TenantId(entry.tenant),
+                CustomerId(entry.customer),
+                get(prefix),
+                lambda suffix: get(prefix + suffix),
+                usage_window_us=self._plan.usage_window // timedelta(microseconds=1),
+            )
         return account
+
+    async def _apply_command(self, account: Account, entry: Entry, record: Record) -> Sequence[Outcome]:
+        if isinstance(entry, UsageVoided):
+            return account.apply(await self._with_original(entry, record), record.offset, self._seen)
+        parked = account.parked
+        since = account.rewind_from(entry)
+        again = None if since is None else await self._usage_since(since, record)
+        outcomes = account.apply(entry, record.offset, self._seen, again)
+        if account.parked != parked:
+            self._parked[record.key] = account
+        return outcomes
+
+    async def _with_original(self, void: UsageVoided, record: Record) -> UsageVoided:
+        """The void with the usage that it takes back, read from where dedupe saw it."""
+        seen = self._seen.get(id_key(void.tenant, void.customer, void.source, void.id))
+        if seen is None:
+            return void
+        async with aclosing(self._plan.journal.records(record.partition, seen[0], seen[0] + 1)) as found:
+            async for one in found:
+                original = self._decode(one)
+                if isinstance(original, Usage):
+                    return UsageVoided(
+                        command_id=void.command_id,
+                        tenant=void.tenant,
+                        customer=void.customer,
+                        source=void.source,
+                        id=void.id,
+                        at_us=void.at_us,
+                        original=(original, one.offset),
+                    )
+        return void
+
+    async def _usage_since(self, since: int, record: Record) -> list[tuple[Usage, int]]:
+        """The account's usage of positions [since, the record's)."""
+        usage: list[tuple[Usage, int]] = []
+        async with aclosing(self._plan.journal.records(record.partition, since, record.offset)) as found:
+            async for one in found:
+                if one.key == record.key and isinstance(entry := self._decode(one), Usage):
+                    usage.append((entry, one.offset))  # noqa: PERF401 - the walrus narrows the type
+        return usage
 
     def _decode(self, record: Record) -> Entry | None:
         try:
@@ -141,30 +210,34 @@ class RatingFold:
             self._outgoing.append(self._plan.dead_letters.of_record(record, error.reason, error.detail))
             return None
 
-    def _tell(self, record: Record, entry: Entry, outcome: Outcome) -> None:
+    def _tell(self, account: Account, record: Record, entry: Entry, outcome: Outcome) -> None:
         self._counts[type(outcome).__name__.lower()] += 1
         match outcome:
             case Statement():
-                value = self._plan.codec.encode(
-                    self._plan.statements, statement_from_domain(outcome, journal_partition=record.partition)
-                )
-                self._outgoing.append(
-                    Outgoing(self._plan.statements, self._partition, record.key, value, timestamp_ms=record.timestamp)
-                )
+                self._state(record, outcome)
             case Conflict(first=first):
                 detail = f"the id was first seen at journal offset {first} with other content; send it under a new id"
                 self._dead(record, entry, "conflict", detail, first)
-            case Refused(reason=reason, detail=detail, usage=None):
-                self._dead(record, entry, reason, detail, None)
-            case Refused(reason=reason, detail=detail, usage=usage, position=position):
-                value = self._plan.codec.encode_usage(usage)
-                self._dead(replace(record, offset=position, value=value, headers=()), entry, reason, detail, None)
-            case Duplicate() | Voided() | Parked() | Repeated():
+            case Refused(reason=reason, detail=detail, usage=Usage() as earlier, position=position):
+                value = self._plan.codec.encode_usage(earlier)  # it was parked: its record is not at hand
+                self._dead(replace(record, offset=position, value=value, headers=()), earlier, reason, detail)
+            case Refused(reason=reason, detail=detail):
+                self._dead(record, entry, reason, detail)
+            case Parked():
+                self._parked[record.key] = account
+            case Duplicate() | Voided() | Repeated():
                 pass
             case _:
                 assert_never(outcome)
 
-    def _dead(self, record: Record, entry: Entry, reason: str, detail: str, first: int | None) -> None:
+    def _state(self, record: Record, statement: Statement) -> None:
+        wire = statement_from_domain(statement, journal_partition=record.partition)
+        value = self._plan.codec.encode(self._plan.statements, wire)
+        self._outgoing.append(
+            Outgoing(self._plan.statements, self._partition, record.key, value, timestamp_ms=record.timestamp)
+        )
+
+    def _dead(self, record: Record, entry: Entry, reason: str, detail: str, first: int | None = None) -> None:
         self._outgoing.append(
             self._plan.dead_letters.of_record(
                 record, reason, detail, tenant=entry.tenant, customer=entry.customer, first_position=first
@@ -175,4 +248,15 @@ class RatingFold:
         group = "\x1f".join(f"{name}={value}" for name, value in sorted(total.group.items()))
         name = f"{total.subscription}\x1f{total.price}\x1f{total.period_start_us}\x1f{group}"
         value = self._plan.codec.encode(self._plan.totals, total_from_domain(total, as_of=self._as_of))
-        return Outgoing(self._plan.totals, self._partition, key + b"\x1f" + name.encode(), value)
+        return Outgoing(self._plan.totals, self._partition, key + UNIT + name.encode(), value)
+
+    def _parked_usage(self, key: bytes, account: Account) -> Outgoing:
+        tenant, _, customer = key.decode().partition("/")
+        parked = UsageParked(
+            tenant_id=tenant,
+            customer_id=customer,
+            events=account.parked,
+            reason="no subscription of this customer is known",
+            as_of=self._as_of,
+        )
+        return Outgoing(self._plan.totals, self._partition, key, self._plan.codec.encode(self._plan.totals, parked))

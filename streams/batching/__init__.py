@@ -1,7 +1,7 @@
 """The batch transport: Faust with one event per fetch, and one Kafka transaction per flush.
 
-It knows nothing of billing. An application states a source topic, its tables and a fold; what it gets is: every record of
-a partition folded once, in order, and every flush whole or not at all, whatever crashes (`BatchApp.fold`).
+It knows nothing of billing. An application states a source topic, its tables and a fold (`BatchApp.fold`), and gets
+every record of a partition folded once, in order, and every flush whole or not at all, whatever crashes.
 Four rules make it exact:
 
 1. A flush is one transaction of the partition's own producer: changed keys, outcomes and the source position.

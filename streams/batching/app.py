@@ -105,7 +105,9 @@ class BatchApp(faust.App):
         if self._source:
             raise ValueError(f"{self.app_id} folds {self._source} already: one source for an application")
         if isinstance(home, PackedIdTable):
-            raise ValueError(f"the position can't stand in {home.name}: a packed table has no single keys")
+            raise ValueError(  # noqa: TRY004 - a wrong choice of table, not of type
+                f"the position can't stand in {home.name}: a packed table has no single keys"
+            )
         self._source, self._factory, self._home_table, self._published = source, factory, home, publishes
         topic = self.topic(source, schema=BatchSchema(), maxsize=_QUEUED_FETCHES)
 
@@ -118,9 +120,10 @@ class BatchApp(faust.App):
                 die(f"{self.app_id}: handing batches on", error)
 
     async def _offer(self, batch: RecordBatch) -> None:
-        if not self.keepers.offer(batch):
-            # One before it was lost on Faust's way from the consumer to the agent: fetch from there again.
-            expected = self.keepers.expected(batch.partition)
+        if self.keepers.offer(batch):
+            return
+        # One before it was lost on Faust's way from the consumer to the agent: fetch from there again.
+        if (expected := self.keepers.expected(batch.partition)) is not None:
             await self._batches.rewind({TP(batch.topic, batch.partition): expected})
 
     # Owning ---------------------------------------------------------------------------------------------------------
@@ -145,7 +148,7 @@ class BatchApp(faust.App):
         return self._owns
 
     async def _take_over(self) -> None:
-        """Fence first, then read to the end, then go on: in any other order a former owner could still write after us."""
+        """Fence first, then read to the end, then go on: in any other order a former owner could write after us."""
         began = monotonic()
         assert self._producers is not None
         assert self._stores is not None
@@ -199,8 +202,8 @@ class BatchApp(faust.App):
                 )
             if position > ends[tp]:
                 raise RuntimeError(
-                    f"{tp.topic}/{tp.partition}: folded up to {position}, but the log ends at {ends[tp]}: it lost records"
-                    " or was made anew, and its state belongs to the former log"
+                    f"{tp.topic}/{tp.partition}: folded up to {position}, but the log ends at {ends[tp]}: it lost"
+                    " records or was made anew, and its state belongs to the former log"
                 )
         return positions
 

@@ -8,7 +8,7 @@ from streams.batching.stores import StateReader
 from streams.batching.tables import FoldTable, Item
 
 Record: TypeAlias = Any
-"""An aiokafka `ConsumerRecord` with raw bytes (`offset`, `key`, `value`, `headers`, `timestamp` in ms); it has no types."""
+"""An aiokafka `ConsumerRecord` with raw bytes (`offset`, `key`, `value`, `headers`, `timestamp` in ms), untyped."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from aiokafka.errors import ConsumerStoppedError, NoOffsetForPartitionError
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
+from mode import Service
 
 from streams.batching import metrics
 from streams.batching.batch import RecordBatch
@@ -30,7 +31,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     app: Any
 
     def _create_worker_consumer(self, transport: Any) -> Any:
-        """Reads committed records only (stock: all, unless Faust's own exactly-once is on), and never resets a position.
+        """Reads committed records only (stock: all, without Faust's own exactly-once) and never resets a position.
 
         With a reset policy a position that retention has overtaken would jump, and records would be lost in silence.
         """
@@ -65,9 +66,6 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             return await super()._fetch_records(consumer, *args, **options)
         except NoOffsetForPartitionError:
             return {}
-
-    def verify_event_path(self, now: float, tp: TP) -> None:
-        """Nothing: stock Faust takes an idle partition, or commits that skip offsets, for a stuck stream."""
 
 
 class BatchConsumer(driver.Consumer):
@@ -120,7 +118,7 @@ class BatchConsumer(driver.Consumer):
         self._committed.clear()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Flushes and commits while still the owner; stock Faust drops its bookkeeping first and then commits nothing."""
+        """Flushes and commits while still the owner; stock Faust forgets first and then commits nothing."""
         try:
             await self.app.release()
         except Exception as error:  # noqa: BLE001 - aiokafka would log it and go on with the rebalance
@@ -220,6 +218,17 @@ class BatchConsumer(driver.Consumer):
     def flushed(self, tp: TP, position: int) -> None:
         """The position may be committed to the group, where others read how far we are."""
         self._flushed[tp] = position
+
+    @Service.task
+    async def _commit_handler(self) -> None:
+        """Commits at intervals; stock Faust's timer warns whenever a commit takes longer than its short interval."""
+        while not self.should_stop:
+            await self.sleep(self.commit_interval)
+            await self.commit()
+
+    @Service.task
+    async def _commit_livelock_detector(self) -> None:
+        """Nothing: stock Faust takes an idle partition, or commits that skip offsets, for a stuck stream."""
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: FBT001, FBT002 - Faust's signature
         """Commits the flushed positions; stock Faust commits what consecutive acked offsets add up to."""

@@ -58,8 +58,8 @@ class Ledger:
 class PartitionKeeper:
     """Folds and flushes one partition, strictly in turn, in a task of its own.
 
-    In turn, because then what a flush takes, writes and evicts is never touched meanwhile; in its own task, because then
-    the wait for one partition's commit is folding time for the others.
+    In turn, so that what a flush takes, writes and evicts is never touched meanwhile; in its own task, so that the wait
+    for one partition's commit is folding time for the others.
     """
 
     def __init__(

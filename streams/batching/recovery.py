@@ -20,7 +20,7 @@ _POLL_MS = 200
 async def restore(settings: BatchSettings, stores: Mapping[int, Mapping[FoldTable, Store]]) -> int:
     """Every store holds its changelog to the end. Returns the records read.
 
-    The partitions must have been fenced before: then nobody writes to their changelogs, and the end found here is final.
+    The partitions must have been fenced before: then nobody writes to their changelogs and the end found is final.
     What counts as read is the consumer's position: transaction markers at the end are never delivered.
 
     Raises:
@@ -41,8 +41,8 @@ async def restore(settings: BatchSettings, stores: Mapping[int, Mapping[FoldTabl
         max_partition_fetch_bytes=_FETCH_BYTES,
         fetch_max_wait_ms=_POLL_MS,
     )
-    await consumer.start()
     try:
+        await consumer.start()
         consumer.assign(list(targets))
         firsts, ends = await consumer.beginning_offsets(list(targets)), await consumer.end_offsets(list(targets))
         missing = {}
@@ -63,8 +63,8 @@ def _start(store: Store, target: TopicPartition, first: int, end: int) -> int:
         return first
     if held >= end:
         raise RuntimeError(
-            f"{target.topic}/{target.partition} ends at {end}, but the local table holds offset {held}: the changelog lost"
-            " records or was made anew. If that was meant, delete the worker's data directory"
+            f"{target.topic}/{target.partition} ends at {end}, but the local table holds offset {held}: the changelog"
+            " lost records or was made anew. If that was meant, delete the worker's data directory"
         )
     if held + 1 < first:
         store.clear()
@@ -85,9 +85,9 @@ async def _read(
             table, store = targets[target]
             store.write(table.unpack(records), records[-1].offset)
             read += len(records)
-        for target in before:
+        for target, position_before in before.items():
             position = await consumer.position(target)
-            if position > before[target]:
+            if position > position_before:
                 progress_at = monotonic()
             if position >= missing[target]:
                 del missing[target]

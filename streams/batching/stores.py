@@ -33,7 +33,7 @@ class Store(StateReader, Protocol):
         """Offset of the last changelog record that the store holds; None: it is empty."""
 
     def write(self, items: Iterable[Item], changelog_offset: int) -> None:
-        """Items and offset are written together or not at all, so that a crash never leaves a hole before the offset."""
+        """Items and offset are written together or not at all, so that no crash leaves a hole before the offset."""
 
     def clear(self) -> None:
         """The store is empty."""

@@ -54,8 +54,8 @@ _ROWS_PER_RECORD = 20_000  # 640 kB, so that a record always fits a producer bat
 class PackedIdTable(FoldTable):
     """16-byte keys with 16-byte values that are written once: ids seen, and what was seen with them.
 
-    The changelog packs many into a record (32 bytes each), keyed by the first one's leading 8 bytes of value, its source
-    offset. Rows are never deleted: they expire, in the changelog and on disk, after `retention_s`.
+    The changelog packs many into a record (32 bytes each), keyed by the leading 8 bytes of the first one's value, which
+    is its source offset. Rows are never deleted: they expire, in the changelog and on disk, after `retention_s`.
     """
 
     retention_s: int | None = None

@@ -11,6 +11,7 @@ from streams.batching.settings import BatchSettings
 from streams.batching.tables import FoldTable
 
 _CREATED_WITHIN_S = 15.0
+_POLL_S = 0.05
 
 
 class TopicError(Exception):
@@ -36,8 +37,8 @@ async def prepare(settings: BatchSettings, source: str, published: Sequence[str]
             found = await _count(admin, table.changelog) or await _create(admin, settings, table, partitions)
             if found != partitions:
                 raise TopicError(
-                    f"{table.changelog} has {found} partitions and its source {source} has {partitions}: they must agree,"
-                    " and a source is never repartitioned once it has state"
+                    f"{table.changelog} has {found} partitions and its source {source} has {partitions}: they must"
+                    " agree, and a source is never repartitioned once it has state"
                 )
     finally:
         await admin.close()
@@ -68,6 +69,6 @@ async def _create(admin: Any, settings: BatchSettings, table: FoldTable, partiti
     if code not in {0, TopicAlreadyExistsError.errno}:  # another worker may have been quicker
         raise for_code(code)(f"{table.changelog}: {message}")
     async with asyncio.timeout(_CREATED_WITHIN_S):
-        while not (found := await _count(admin, table.changelog)):
-            await asyncio.sleep(0.05)
+        while not (found := await _count(admin, table.changelog)):  # noqa: ASYNC110 - Kafka tells nobody when it is done
+            await asyncio.sleep(_POLL_S)
     return found

@@ -1,4 +1,4 @@
-"""Running a batch application as a process, without Faust's command line."""
+"""Running batch applications as a process, without Faust's command line."""
 
 import asyncio
 import signal
@@ -7,7 +7,7 @@ from streams.batching.app import BatchApp
 from streams.batching.failure import die
 
 
-async def run_worker(app: BatchApp) -> None:
+async def run_worker(*apps: BatchApp) -> None:
     """Runs until SIGTERM or SIGINT, then flushes, commits and returns. Any error ends the process with status 70.
 
     `app.is_ready` says meanwhile whether it folds. Logging is the standard library's, as the caller has set it up.
@@ -16,6 +16,12 @@ async def run_worker(app: BatchApp) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
+    async with asyncio.TaskGroup() as group:
+        for app in apps:
+            group.create_task(_run(app, asked), name=app.app_id)
+
+
+async def _run(app: BatchApp, asked: asyncio.Event) -> None:
     starting = asyncio.create_task(app.start())
     asking = asyncio.create_task(asked.wait())
     try:

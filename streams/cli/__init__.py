@@ -10,9 +10,9 @@ import asyncio
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App
 from rich.console import Console
 
 from streams.settings import BadSettings, Settings, load_settings
@@ -32,20 +32,18 @@ for group in (topics_app, schemas_app, clock_app, usage_app):
 
 WorkerRole = Literal["intake", "rating", "sinks"]
 out: Final = Console(highlight=False, soft_wrap=True)
-DataDir = Annotated[
-    Path | None, Parameter(help="Where the servers keep their files; default: $BEAAS_DATA_DIR or .beaas")
-]
 
 
 # Servers and roles ----------------------------------------------------------------------------------------------------
 
 
 @app.command
-def up(*, services_only: bool = False, data_dir: DataDir = None, fresh: bool = False) -> int:
+def up(*, services_only: bool = False, data_dir: Path | None = None, fresh: bool = False) -> int:
     """Start embedded Kafka, PostgreSQL and registry, and every role; stay until SIGINT or SIGTERM.
 
     Args:
         services_only: start the servers and no roles.
+        data_dir: where the servers keep their files; default: $BEAAS_DATA_DIR or .beaas.
         fresh: begin with an empty directory; only one that an `up` made is ever emptied.
     """
     from streams.cli.roles import run_up
@@ -54,7 +52,7 @@ def up(*, services_only: bool = False, data_dir: DataDir = None, fresh: bool = F
 
 
 @app.command
-def env(*, data_dir: DataDir = None) -> int:
+def env(*, data_dir: Path | None = None) -> int:
     """Print `export NAME=value` lines that reach the running `up`: eval "$(beaas env)"."""
     from connectors.embedded.environment import export_lines, read_environment
 
@@ -63,12 +61,13 @@ def env(*, data_dir: DataDir = None) -> int:
 
 
 @app.command
-def worker(role: WorkerRole, *, instance: str | None = None, data_dir: DataDir = None) -> int:
+def worker(role: WorkerRole, *, instance: str | None = None, data_dir: Path | None = None) -> int:
     """Run one worker of the Faust fleet until SIGTERM; status 70 means: restart me.
 
     Args:
         role: intake, rating or sinks.
         instance: the stable name of this worker in its group; default: the role's name and -1.
+        data_dir: where its tables stand; default: $BEAAS_DATA_DIR or .beaas.
     """
     from streams.cli.roles import run_worker_role
 
@@ -149,10 +148,10 @@ def setup() -> int:
 
 @app.command
 def apply(file: Path, *, json: bool = False) -> int:
-    """Make tenants, meters, plans, customers and subscriptions be as a YAML file says; the same file twice changes nothing.
+    """Make tenants, meters, plans, customers and subscriptions be as a file says; a second time nothing changes.
 
     Args:
-        file: see `beaas apply` files in docs/apply.md.
+        file: YAML; docs/apply.md tells its fields.
         json: print counts for a script.
     """
     from streams.cli.commands import apply_file

@@ -131,10 +131,5 @@ def run_conformance(files: Sequence[Path]) -> int:
     from streams.conformance import run_files
 
     results = run_files(files)
-    for result in results.cases:
-        mark = "ok" if result.passed else "FAILED"
-        out.print(f"{mark:<6} {result.name}", style=None if result.passed else "red")
-        for difference in result.differences:
-            out.print(f"         {difference}")
-    out.print(f"{results.passed} passed, {results.failed} failed")
+    out.print(str(results), markup=False)
     return 0 if not results.failed else 1

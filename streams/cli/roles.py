@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from connectors.telemetry.health import health_server
@@ -33,12 +34,12 @@ async def watched(settings: Settings, name: str, ready: Callable[[], bool]) -> A
 async def run_worker_role(settings: Settings, role: str, instance: str) -> int:
     """Fold until SIGTERM; returns 0, or the process ends with 70."""
     from streams.app import worker_apps
-    from streams.batching.worker import run_workers
+    from streams.batching.worker import run_worker
 
     async with AsyncExitStack() as stack:
         apps = await stack.enter_async_context(worker_apps(settings, role, instance))
         await stack.enter_async_context(watched(settings, instance, lambda: all(app.is_ready for app in apps)))
-        await run_workers(apps)
+        await run_worker(*apps)
     return 0
 
 
@@ -62,7 +63,7 @@ async def run_relay_role(settings: Settings, shards: tuple[int, ...]) -> int:
         shards=shards,
         partitions=settings.partitions,
         slice_size=settings.tenant_slice,
-        retention=Retention(keep_s=settings.outbox_retention_hours * 3600),
+        retention=Retention(keep=timedelta(hours=settings.outbox_retention_hours)),
     )
     async with watched(settings, "relay-" + "-".join(map(str, shards)), ready.is_set):
         return await serve_relay(relay, bus, on_ready=ready.set)
@@ -70,14 +71,16 @@ async def run_relay_role(settings: Settings, shards: tuple[int, ...]) -> int:
 
 async def run_scheduler_role(settings: Settings) -> int:
     """Close and release until SIGTERM; returns the exit status."""
-    from streams.app import scheduler_parts
+    from connectors.scheduler.loop import run_scheduler
+    from streams.app import scheduler_rounds
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     ready = asyncio.Event()
-    async with watched(settings, "scheduler", ready.is_set), scheduler_parts(settings) as run:
-        await run(stop, ready.set)
+    async with scheduler_rounds(settings) as rounds, watched(settings, "scheduler", ready.is_set):
+        ready.set()
+        await run_scheduler(rounds, stop=stop)
     return 0
 
 

@@ -22,18 +22,18 @@ def create_topics(settings: Settings) -> str:
     """Every topic is there, with the partitions of the settings."""
     from connectors.kafka.topics import create_topics as create
 
-    created = create(
+    done = create(
         settings.kafka_bootstrap_servers,
         prefix=settings.topic_prefix,
         partitions=settings.partitions,
         replication_factor=settings.replication_factor,
     )
-    return f"kafka: {len(created)} topics created" if created else "kafka: every topic is there"
+    return f"kafka: {len(done.created)} topics created" if done.created else "kafka: every topic is there"
 
 
 def register_schemas(settings: Settings) -> str:
     """Every schema is registered, with its compatibility."""
-    from connectors.registry import register_all
+    from connectors.registry.client import register_all
 
     ids = register_all(settings.schema_registry_url, settings.topic_prefix)
     return f"registry: {len(ids)} subjects registered"

@@ -1,7 +1,7 @@
 """A worker for the tests: counts the source's records by key, each id once, and announces every tenth.
 
-Run as a process: `counting_worker.py '<json of Run>'`. It can be told to kill itself at a chosen point of a flush, and to
-carry a planted bug, so that the tests see the checks fail.
+Run as a process: `counting_worker.py '<json of Run>'`. It can be told to kill itself at a chosen point of a flush, and
+to carry a planted bug, so that the tests see the checks fail.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 
 from streams.batching.app import BatchApp
-from streams.batching.batch import Flush, Outgoing, Partition
-from streams.batching.flush import Ledger
+from streams.batching.batch import Flush, Outgoing, Partition, RecordBatch
+from streams.batching.flush import Keepers, Ledger
 from streams.batching.producer import FencedProducer, Write
 from streams.batching.settings import BatchSettings
 from streams.batching.stores import RocksStore
@@ -44,8 +44,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """`before commit`, `before store`, `between stores`: where in a flush to die …"""
     die_in_flush: int = 0
     """… and in which flush of this process (0: in none)."""
+    lose_every: int = 0
+    """Faust loses every such delivery on its way to the keepers (0: none)."""
     planted: str = ""
-    """A bug: `two transactions`, `store first`, `no fence`, `position ahead`."""
+    """A bug: `two transactions`, `position ahead`, `no fence`."""
 
 
 class Counting:
@@ -60,6 +62,7 @@ class Counting:
         self._announced: list[Outgoing] = []
 
     async def fold(self, records: Sequence[Any]) -> None:
+        """Counts."""
         hashes = [hashlib.blake2b(record.value, digest_size=16).digest() for record in records]
         for record, digest, before in zip(records, hashes, self._ids.get_many(hashes), strict=True):
             if before is None and digest not in self._seen:
@@ -78,12 +81,14 @@ class Counting:
             )
 
     def flush(self) -> Flush:
+        """What changed."""
         counts: list[Item] = [(key, b"%d" % count) for key, count in self._counted.items()]
         flush = Flush({self._counts_table: counts, self._ids_table: list(self._seen.items())}, self._announced)
         self._seen, self._announced = {}, []
         return flush
 
     def flushed(self) -> None:
+        """Forgets what the store has now."""
         self._counted = {}
 
 
@@ -117,6 +122,19 @@ def _die_in_flush(run: Run) -> None:
         reached("between stores")
 
     FencedProducer.transact, RocksStore.write = counted, stored  # type: ignore[method-assign]
+
+
+def _lose_deliveries(run: Run) -> None:
+    """What Faust does when it clears its queues: the batch is gone, and nobody is told."""
+    offer, delivered = Keepers.offer, 0
+
+    def lossy(self: Keepers, batch: RecordBatch) -> bool:
+        nonlocal delivered
+        delivered += 1
+        return delivered % run.lose_every == 0 or offer(self, batch)
+
+    if run.lose_every:
+        Keepers.offer = lossy  # type: ignore[method-assign]
 
 
 def _plant(run: Run) -> None:
@@ -154,6 +172,7 @@ def _plant(run: Run) -> None:
 
 async def main(run: Run) -> None:
     _die_in_flush(run)
+    _lose_deliveries(run)
     _plant(run)
     app = BatchApp(
         run.app_id,

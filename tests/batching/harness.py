@@ -42,8 +42,11 @@ class Lane:
     def __post_init__(self) -> None:
         self._watcher = self._consumer()
         self._admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
-        topics = [NewTopic(topic, PARTITIONS, 1) for topic in (self.source, self.outcomes)]
-        for made in self._admin.create_topics(topics).values():
+        self.make(*(NewTopic(topic, PARTITIONS, 1) for topic in (self.source, self.outcomes)))
+
+    def make(self, *topics: NewTopic) -> None:
+        """The topics exist."""
+        for made in self._admin.create_topics(list(topics)).values():
             made.result()
 
     def close(self) -> None:
@@ -54,15 +57,18 @@ class Lane:
 
     @property
     def source(self) -> str:
+        """The topic that is folded."""
         return f"{self.name}-source"
 
     @property
     def outcomes(self) -> str:
+        """The topic that tenths are announced to."""
         return f"{self.name}-outcomes"
 
     # Workers --------------------------------------------------------------------------------------------------------
 
     def run(self, instance: str, **options: object) -> Run:
+        """What a worker of this lane is told."""
         plain = {
             "bootstrap_servers": self.bootstrap_servers,
             "app_id": self.name,
@@ -74,6 +80,7 @@ class Lane:
         return msgspec.convert({**plain, **options}, Run)
 
     def start(self, instance: str, **options: object) -> None:
+        """A worker runs."""
         argument = msgspec.json.encode(self.run(instance, **options)).decode()
         with (self.directory / f"{instance}.log").open("ab") as log:
             self.workers[instance] = subprocess.Popen(
@@ -81,6 +88,7 @@ class Lane:
             )
 
     def send(self, instance: str, number: signal.Signals) -> None:
+        """The worker gets the signal."""
         self.workers[instance].send_signal(number)
 
     def end(self, instance: str, number: signal.Signals = signal.SIGKILL) -> int:
@@ -89,6 +97,7 @@ class Lane:
         return self.reap(instance)
 
     def reap(self, instance: str, timeout_s: float = 40.0) -> int:
+        """The worker has left. Returns its exit status."""
         status = self.workers.pop(instance).wait(timeout_s)
         self.exits.append((instance, status))
         return status
@@ -101,9 +110,11 @@ class Lane:
                 self.start(instance, **options)
 
     def log(self, instance: str) -> str:
+        """What the worker has logged."""
         return (self.directory / f"{instance}.log").read_text()
 
     def wipe(self, instance: str) -> None:
+        """The worker's disk is empty."""
         shutil.rmtree(self.directory / self.name / instance, ignore_errors=True)
 
     # Kafka ----------------------------------------------------------------------------------------------------------
@@ -146,9 +157,9 @@ class Lane:
             }
         )
 
-    def read(self, topic: str) -> list[Message]:
+    def read(self, topic: str, partitions: int = PARTITIONS) -> list[Message]:
         """All committed records, by partition in order."""
-        open_partitions, records = set(range(PARTITIONS)), []
+        open_partitions, records = set(range(partitions)), []
         consumer = self._consumer()
         consumer.assign([TopicPartition(topic, partition, 0) for partition in open_partitions])
         while open_partitions:
@@ -184,28 +195,40 @@ class Lane:
 
         wait_until(folded, f"{self.name} to fold everything: {self.committed()} of {self.ends()}", timeout_s)
 
-    def wait_until_moving(self) -> None:
-        """Something was committed."""
-        wait_until(lambda: any(self.committed().values()), "a first commit")
+    def wait_until_any_moves(self) -> None:
+        """Some partition has been flushed once more."""
+        before = self.committed()
+        wait_until(lambda: self.committed() != before, "some partition to move on")
+
+    def wait_until_moving(self, timeout_s: float = 60.0) -> None:
+        """Every partition has been flushed once more."""
+        before = self.committed()
+        wait_until(
+            lambda: all(now > before[partition] for partition, now in self.committed().items()),
+            f"every partition to move on from {before}",
+            timeout_s,
+        )
 
     def differences(self) -> list[str]:
         """What the state and the outcomes say otherwise than an independent count of the source; empty is right."""
         expected = self._expected()
         return [
-            *_compare("count", expected, self._counts()),
+            *_compare("count", expected, self.counts()),
             *_compare("announced", {key: list(range(10, count + 1, ANNOUNCE_EVERY)) for key, count in expected.items()},
-                      self._announced()),
+                      self.announced()),
         ]  # fmt: skip
 
     def _expected(self) -> dict[tuple[int, bytes], int]:
         unique = {(m.partition(), m.key(), m.value()) for m in self.read(self.source)}
         return dict(Counter((partition, key) for partition, key, _ in unique))
 
-    def _counts(self) -> dict[tuple[int, bytes], int]:
+    def counts(self) -> dict[tuple[int, bytes], int]:
+        """The state, as the changelog has it."""
         records = self.read(f"{self.name}-counts-changelog")
         return {(m.partition(), m.key()): int(m.value()) for m in records if not m.key().startswith(b"\0")}
 
-    def _announced(self) -> dict[tuple[int, bytes], list[int]]:
+    def announced(self) -> dict[tuple[int, bytes], list[int]]:
+        """The outcomes."""
         announced: defaultdict[tuple[int, bytes], list[int]] = defaultdict(list)
         for m in self.read(self.outcomes):
             announced[m.partition(), m.key()].append(int(m.value()))

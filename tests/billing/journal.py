@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TypedDict
 
 from billing.account import Account, Changes, SeenInMemory
 from billing.account.items import HEAD
@@ -53,12 +54,14 @@ def terms(*prices: Raw, meters: Sequence[Raw] = (SUM,), plan: str = "p", period:
     )
 
 
-def usage(usage_id: str, at: str, n: str = "1", *, type_: str = "x", subscription: str | None = None, **more: str) -> Usage:
+def usage(
+    usage_id: str, at: str, n: str = "1", *, type_: str = "x", subscription: str | None = None, **more: str
+) -> Usage:
     return Usage(TENANT, CUSTOMER, usage_id, "", type_, us(at), {"n": n, **more}, subscription)
 
 
 def brief(statement: Statement) -> list[tuple[str, ...]]:
-    """Each line as (kind, price, group values, quantity, amount in minor units, from, to), days without their midnight."""
+    """Each line as (kind, price, group values, quantity, amount in minor units, from, to); midnights are left out."""
     return [
         (
             line.kind.value,
@@ -77,8 +80,16 @@ def _day(at_us: int) -> str:
     return instant(at_us).strftime("%Y-%m-%dT%H:%M").removesuffix("T00:00")
 
 
+class _Named(TypedDict):
+    command_id: str
+    tenant: str
+    customer: str
+    subscription: str
+    at_us: int
+
+
 class Journal:
-    """Appends entries and keeps the answers; with `reload` every entry meets an account restored from what was written."""
+    """Appends entries and keeps the answers; with `reload` every entry meets a restored account."""
 
     def __init__(self, *, reload: bool = False, usage_window_days: int = 35) -> None:
         self.entries: list[Entry] = []
@@ -96,10 +107,12 @@ class Journal:
         return [outcome for outcome in self.outcomes if isinstance(outcome, Statement) and outcome.lines]
 
     def restored(self) -> Account:
+        """Returns the account as it was written."""
         head = self.stored.get(HEAD)
         return Account.load(TENANT, CUSTOMER, head, self.stored.get, usage_window_us=self._usage_window_us)
 
     def write(self) -> Changes:
+        """Writes what has changed, as a shell does at a flush."""
         changes = self.account.changes()
         for key, value in changes.items:
             if value is None:
@@ -127,7 +140,16 @@ class Journal:
     def _arrived(self) -> list[tuple[Usage, int]]:
         return [(entry, at) for at, entry in enumerate(self.entries) if isinstance(entry, Usage)]
 
-    def start(self, at: str, agreed: Terms, *, subscription: str = "s1", anchor: str | None = None, trial_end: str | None = None) -> list[Outcome]:  # fmt: skip
+    def start(
+        self,
+        at: str,
+        agreed: Terms,
+        *,
+        subscription: str = "s1",
+        anchor: str | None = None,
+        trial_end: str | None = None,
+    ) -> list[Outcome]:
+        """Starts a subscription on the first of its periods."""
         return self.append(
             SubscriptionStarted(
                 **self._named(subscription, at),
@@ -138,9 +160,11 @@ class Journal:
         )
 
     def use(self, usage_id: str, at: str, n: str = "1", **more: str) -> list[Outcome]:
+        """Sends one event."""
         return self.append(usage(usage_id, at, n, **more))
 
     def void(self, usage_id: str) -> list[Outcome]:
+        """Takes usage back, with its original where it has arrived."""
         first = next(((u, at) for u, at in self._arrived() if u.id == usage_id), None)
         command = f"void-{len(self.entries)}"
         return self.append(
@@ -150,21 +174,26 @@ class Journal:
         )
 
     def close(self, at: str, subscription: str = "s1") -> list[Outcome]:
+        """Closes the period."""
         return self.append(CycleClosed(**self._named(subscription, at)))
 
     def change(self, at: str, agreed: Terms, subscription: str = "s1") -> list[Outcome]:
+        """Changes the plan."""
         return self.append(PlanChanged(**self._named(subscription, at), terms=agreed))
 
     def pause(self, at: str, subscription: str = "s1") -> list[Outcome]:
+        """Pauses."""
         return self.append(SubscriptionPaused(**self._named(subscription, at)))
 
     def resume(self, at: str, subscription: str = "s1") -> list[Outcome]:
+        """Resumes."""
         return self.append(SubscriptionResumed(**self._named(subscription, at)))
 
     def cancel(self, at: str, subscription: str = "s1") -> list[Outcome]:
+        """Cancels."""
         return self.append(SubscriptionCanceled(**self._named(subscription, at)))
 
-    def _named(self, subscription: str, at: str) -> dict[str, object]:
+    def _named(self, subscription: str, at: str) -> _Named:
         return {
             "command_id": f"command-{len(self.entries)}",
             "tenant": TENANT,

@@ -257,7 +257,14 @@ def test_the_latest_value_of_a_group_is_carried_past_a_plan_change() -> None:
 
 
 def test_percentage_prices_take_events_in_the_order_of_their_time() -> None:
-    price = {"code": "m", "type": "usage", "meter": "m", "model": "percentage", "rate_percent": "10", "free_events": "1"}
+    price = {
+        "code": "m",
+        "type": "usage",
+        "meter": "m",
+        "model": "percentage",
+        "rate_percent": "10",
+        "free_events": "1",
+    }
     journal = started(price)
     journal.append(usage("b", "2026-01-06", "50"), usage("a", "2026-01-05", "100"))
     journal.close("2026-02-01")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from billing.errors import Defect
 from billing.entry import PlanChanged
+from billing.errors import Defect
 from billing.statement import Refused
 from tests.billing.journal import CUSTOMER, SUM, TENANT, Journal, brief, fee, per_unit, terms, us, usage
 

@@ -2,26 +2,38 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from billing.credit import Grant
 from billing.entry import Terms, Usage
 from billing.invoice import draw
 from billing.ledger import postings
 from billing.statement import Statement
-from tests.billing.journal import Journal, brief, fee, terms, usage
+from tests.billing.journal import Journal, Raw, brief, fee, terms, usage
 
-METERS = [
+METERS: list[Raw] = [
     {"code": "count", "event": "x", "aggregation": "count", "group_by": ["region"]},
     {"code": "sum", "event": "x", "aggregation": "sum", "property": "n"},
     {"code": "avg", "event": "x", "aggregation": "avg", "property": "n", "filters": {"region": ["eu"]}},
     {"code": "max", "event": "y", "aggregation": "max", "property": "n", "group_by": ["region"]},
     {"code": "level", "event": "y", "aggregation": "weighted_sum", "property": "n", "carry_over": True},
-    {"code": "latest", "event": "y", "aggregation": "latest", "property": "n", "carry_over": True, "group_by": ["region"]},
+    {
+        "code": "latest",
+        "event": "y",
+        "aggregation": "latest",
+        "property": "n",
+        "carry_over": True,
+        "group_by": ["region"],
+    },
     {"code": "unique", "event": "x", "aggregation": "unique", "property": "n"},
     {"code": "p50", "event": "y", "aggregation": "percentile", "property": "n", "percentile": "50"},
 ]
+
+
+Month = list[Usage]
 
 
 def priced(meter: str, **more: object) -> dict[str, object]:
@@ -29,7 +41,7 @@ def priced(meter: str, **more: object) -> dict[str, object]:
 
 
 TIERS = [{"up_to": "5", "unit_amount": "1.333", "flat_amount": "2"}, {"unit_amount": "0.777"}]
-SMALL = [
+SMALL: list[Raw] = [
     fee("small-fee", "33.33"),
     priced("count", model="graduated", tiers=TIERS),
     priced("sum", model="percentage", rate_percent="1.7", free_events="2", per_event_amount="0.105"),
@@ -37,7 +49,7 @@ SMALL = [
     priced("level", model="per_unit", unit_amount="2"),
     priced("latest", model="volume", tiers=TIERS),
 ]
-LARGE = [
+LARGE: list[Raw] = [
     priced("max", model="package", package_size="3", package_amount="0.99"),
     fee("large-fee", "77.77", billed="in_arrears", taxable=False),
     priced("unique", model="per_unit", unit_amount="0.5"),
@@ -47,7 +59,7 @@ LARGE = [
 ]
 
 
-def plan(prices: Iterable[dict[str, object]]) -> Terms:
+def plan(prices: Iterable[Raw]) -> Terms:
     return terms(*prices, meters=METERS, tax_percent="7.7")
 
 
@@ -71,8 +83,13 @@ CHANGES = st.tuples(days, st.integers(0, 23)).map(lambda at: f"2026-02-{at[0]:02
 
 
 def story(
-    january: Iterable[Usage], february: Iterable[Usage], change_at: str, *, reload: bool = False, edit: Callable[[Journal], None] | None = None
-) -> Journal:  # fmt: skip
+    january: Iterable[Usage],
+    february: Iterable[Usage],
+    change_at: str,
+    *,
+    reload: bool = False,
+    edit: Callable[[Journal], object] | None = None,
+) -> Journal:
     """Two months with a plan change in the second, all usage in time; `edit` runs before the last close."""
     journal = Journal(reload=reload)
     journal.start("2026-01-01", plan(SMALL))
@@ -107,7 +124,9 @@ def sums(journal: Journal) -> Counter[tuple[str, ...]]:
 
 @settings(max_examples=60, deadline=None)
 @given(JANUARY, FEBRUARY, CHANGES, st.randoms(use_true_random=False))
-def test_the_order_of_arrival_in_an_open_period_changes_nothing(january, february, change_at, random) -> None:  # type: ignore[no-untyped-def]  # fmt: skip
+def test_the_order_of_arrival_in_an_open_period_changes_nothing(
+    january: Month, february: Month, change_at: str, random: Random
+) -> None:
     one = lines(story(january, february, change_at))
     # The order decides between `latest` values of one instant, so these keep theirs.
     shuffled = sorted(january, key=lambda event: (random.random(), event.id))
@@ -118,20 +137,22 @@ def test_the_order_of_arrival_in_an_open_period_changes_nothing(january, februar
 
 @settings(max_examples=60, deadline=None)
 @given(JANUARY, FEBRUARY, CHANGES, st.data())
-def test_duplicates_change_nothing(january, february, change_at, data) -> None:  # type: ignore[no-untyped-def]
+def test_duplicates_change_nothing(january: Month, february: Month, change_at: str, data: st.DataObject) -> None:
     one = lines(story(january, february, change_at))
     again = data.draw(st.lists(st.sampled_from([*january, *february]), max_size=5)) if january or february else []
-    twice = story([*january, *january], february, change_at, edit=lambda journal: journal.append(*again) and None)
+    twice = story([*january, *january], february, change_at, edit=lambda journal: journal.append(*again))
     assert lines(twice) == one
 
 
 @settings(max_examples=60, deadline=None)
 @given(JANUARY, FEBRUARY, CHANGES, st.data())
-def test_voided_in_time_is_as_never_sent_and_later_it_is_given_back(january, february, change_at, data) -> None:  # type: ignore[no-untyped-def]  # fmt: skip
+def test_voided_in_time_is_as_never_sent_and_later_it_is_given_back(
+    january: Month, february: Month, change_at: str, data: st.DataObject
+) -> None:
     voided = data.draw(st.lists(st.sampled_from([*january, *february]), unique_by=id)) if january or february else []
     gone = {event.id for event in voided}
     kept = [[event for event in month if event.id not in gone] for month in (january, february)]
-    never = story(*kept, change_at)
+    never = story(kept[0], kept[1], change_at)
 
     def take_back(journal: Journal) -> None:
         for event in voided:
@@ -142,15 +163,19 @@ def test_voided_in_time_is_as_never_sent_and_later_it_is_given_back(january, feb
 
 @settings(max_examples=60, deadline=None)
 @given(JANUARY, FEBRUARY, CHANGES, st.data())
-def test_late_usage_comes_to_what_it_would_have_in_time(january, february, change_at, data) -> None:  # type: ignore[no-untyped-def]  # fmt: skip
+def test_late_usage_comes_to_what_it_would_have_in_time(
+    january: Month, february: Month, change_at: str, data: st.DataObject
+) -> None:
     cut = data.draw(st.integers(0, len(january)))
-    late = story(january[:cut], february, change_at, edit=lambda journal: journal.append(*january[cut:]) and None)
+    late = story(january[:cut], february, change_at, edit=lambda journal: journal.append(*january[cut:]))
     assert without_fees(sums(late)) == without_fees(sums(story(january, february, change_at)))
 
 
 @settings(max_examples=60, deadline=None)
 @given(JANUARY, FEBRUARY, CHANGES)
-def test_a_command_takes_effect_at_its_moment_wherever_it_stands(january, february, change_at) -> None:  # type: ignore[no-untyped-def]  # fmt: skip
+def test_a_command_takes_effect_at_its_moment_wherever_it_stands(
+    january: Month, february: Month, change_at: str
+) -> None:
     overtaken = Journal()
     overtaken.start("2026-01-01", plan(SMALL))
     overtaken.append(*january, *february)
@@ -164,7 +189,9 @@ def test_a_command_takes_effect_at_its_moment_wherever_it_stands(january, februa
 
 @settings(max_examples=40, deadline=None)
 @given(JANUARY, FEBRUARY, CHANGES, st.data())
-def test_an_account_restored_after_every_entry_ends_the_same(january, february, change_at, data) -> None:  # type: ignore[no-untyped-def]  # fmt: skip
+def test_an_account_restored_after_every_entry_ends_the_same(
+    january: Month, february: Month, change_at: str, data: st.DataObject
+) -> None:
     voided = data.draw(st.lists(st.sampled_from([*january, *february]), max_size=4)) if january or february else []
 
     def edit(journal: Journal) -> None:
@@ -182,8 +209,8 @@ def test_an_account_restored_after_every_entry_ends_the_same(january, february, 
 
 @settings(max_examples=60, deadline=None)
 @given(JANUARY, FEBRUARY, CHANGES)
-def test_lines_sum_to_the_subtotal_and_postings_to_zero(january, february, change_at) -> None:  # type: ignore[no-untyped-def]  # fmt: skip
-    grants = []
+def test_lines_sum_to_the_subtotal_and_postings_to_zero(january: Month, february: Month, change_at: str) -> None:
+    grants = list[Grant]()
     for statement in story(january, february, change_at).statements:
         invoice = draw(statement, grants)
         grants = [invoice.grant] if invoice.grant else []

@@ -20,6 +20,7 @@ ZONES = [
     "America/Asuncion",
     "Africa/Casablanca",
     "Pacific/Kiritimati",
+    "Pacific/Kwajalein",
     "America/St_Johns",
 ]
 PERIODS = ["P1D", "P10D", "P28D", "P1W", "P2W", "P1M", "P3M", "P5M", "P12M", "P1Y", "P2Y"]
@@ -153,6 +154,13 @@ def test_a_day_that_a_zone_skipped_is_a_period_without_length() -> None:
     anchor, day, apia = at("2011-12-28T22:00:00Z"), billing_period("P1D"), zone("Pacific/Apia")
     assert nth(anchor, day, apia, 2).length_us == 0
     assert containing(anchor, day, apia, at("2011-12-30T22:00:00Z")) == 3
+
+
+def test_a_clock_set_back_into_yesterday_does_not_bring_the_period_before_back() -> None:
+    day, st_johns = billing_period("P1D"), zone("America/St_Johns")  # at 00:01 on 2010-11-07 it was 23:01 again
+    anchor = at("2010-11-01T02:30:00Z")
+    assert nth(anchor, day, st_johns, 6) == Window(at("2010-11-07T02:30:00Z"), at("2010-11-08T03:30:00Z"))
+    assert containing(anchor, day, st_johns, at("2010-11-07T03:00:00Z")) == 6
 
 
 @pytest.mark.parametrize("n", [10**5, -(10**5), 10**18])

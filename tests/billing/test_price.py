@@ -357,6 +357,11 @@ def test_an_amount_does_not_depend_on_the_surrounding_context(price: UsagePrice,
             "5",
             "3",
         ),
+        (
+            {"model": "per_unit", "unit_amount": "1", "unit_conversion": {"divide_by": "10", "rounding": "up"}},
+            "20",
+            "2",
+        ),
         ({"model": "per_unit", "unit_amount": "1", "maximum_amount": "5", "minimum_amount": "7"}, "100", "7"),
         ({"model": "per_unit", "unit_amount": "1", "discount_percent": "50", "minimum_amount": "7"}, "10", "7"),
         ({"model": "graduated", "tiers": TIERS}, "10", "20"),
@@ -380,6 +385,12 @@ def test_each_event_is_free_or_owes_its_rate_within_its_bounds(price: UsagePrice
     assert Fraction(amount(price, sum(values, Decimal(0)), values)) == owed
     if not needs_events(price):
         assert amount(price, sum(values, Decimal(0))) == amount(price, Decimal(0), values)
+
+
+def test_the_event_that_just_fills_what_is_free_is_free_and_a_later_one_pays_in_full() -> None:
+    price = usage_price(**PERCENTAGE, per_event_amount="1", event_minimum="3", free_events="3", free_amount="30")
+    events = [Decimal(10), Decimal(20), Decimal(50), Decimal(1000)]
+    assert [amount(price, Decimal(0), events[:count]) for count in range(5)] == [0, 0, 0, 3, 24]
 
 
 def expected_of_events(raw: Any, values: Sequence[Fraction]) -> Fraction:

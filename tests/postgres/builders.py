@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from uuid import UUID, uuid4
 
 import psycopg
@@ -104,12 +103,13 @@ class Credit:
     tenant: str = "acme"
     customer: int = 1
     priority: int = 0
+    expires_at: datetime | None = None
 
 
 def grant(connection: psycopg.Connection, credit: Credit) -> None:
     connection.execute(
         "INSERT INTO beaas.credit_grants (tenant_id, grant_id, customer_id, currency, amount_minor, remaining_minor,"
-        " priority, granted_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+        " priority, granted_at, expires_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
             credit.tenant,
             credit.grant_id,
@@ -119,6 +119,7 @@ def grant(connection: psycopg.Connection, credit: Credit) -> None:
             credit.amount_minor,
             credit.priority,
             JANUARY,
+            credit.expires_at,
         ),
     )
 
@@ -132,10 +133,10 @@ def post(connection: psycopg.Connection, *amounts_minor: int, tenant: str = "acm
             " VALUES (%s, %s, 'c1', %s, %s)",
             (tenant, transaction_id, CURRENCIES[tenant], FEBRUARY),
         )
-        for position, amount_minor in enumerate(amounts_minor, start=1):
-            connection.execute(
-                "INSERT INTO beaas.postings (tenant_id, transaction_id, position, account, amount_minor)"
-                " VALUES (%s, %s, %s, %s, %s)",
-                (tenant, transaction_id, position, f"account{position}", Decimal(amount_minor)),
-            )
+        connection.execute(
+            "INSERT INTO beaas.postings (tenant_id, transaction_id, position, account, amount_minor)"
+            " SELECT %s, %s, position, 'account', amount"
+            " FROM unnest(%s::numeric[]) WITH ORDINALITY AS p (amount, position)",
+            (tenant, transaction_id, list(amounts_minor)),
+        )
     return transaction_id

@@ -1,14 +1,14 @@
 """Databases to test on: each test has its own, copied from one that was migrated once."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from typing import LiteralString
 from uuid import uuid4
 
 import psycopg
 import pytest
 import pytest_asyncio
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from connectors.embedded.cluster import EmbeddedServers
 from connectors.postgres.migrate import migrate
@@ -17,15 +17,28 @@ from connectors.postgres.pool import Pool, Role, open_pool
 from tests.postgres.builders import outbox_of, seed
 
 
-@contextmanager
-def new_database(server_url: str, template: str = "template1") -> Iterator[str]:
-    """A database that lives as long as the block."""
-    name = f"test_{uuid4().hex}"
-    copied = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(copied)
-        yield make_conninfo(server_url, dbname=name)
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+class Databases:
+    """Makes databases; all are dropped at the end, since each drop waits for a checkpoint."""
+
+    def __init__(self, server_url: str) -> None:
+        self._server_url = server_url
+        self._names: list[str] = []
+
+    def new(self, template: str = "template1") -> str:
+        """The address of a new copy of the template."""
+        name = f"test_{uuid4().hex}"
+        self._run("CREATE DATABASE {} TEMPLATE {}", name, template)
+        self._names.append(name)
+        return make_conninfo(self._server_url, dbname=name)
+
+    def drop_all(self) -> None:
+        """None of them is left."""
+        for name in self._names:
+            self._run("DROP DATABASE {} WITH (FORCE)", name)
+
+    def _run(self, statement: LiteralString, *names: str) -> None:
+        with psycopg.connect(self._server_url, autocommit=True) as connection:
+            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 
 @pytest.fixture(scope="session")
@@ -34,28 +47,34 @@ def server_url(servers: EmbeddedServers) -> str:
     return servers.postgres_url
 
 
+@pytest.fixture(scope="session")
+def databases(server_url: str) -> Iterator[Databases]:
+    """Where a test gets a database."""
+    made = Databases(server_url)
+    yield made
+    made.drop_all()
+
+
 @pytest.fixture
-def empty_database(server_url: str) -> Iterator[str]:
+def empty_database(databases: Databases) -> str:
     """A database without anything of ours."""
-    with new_database(server_url) as url:
-        yield url
+    return databases.new()
 
 
 @pytest.fixture(scope="session")
-def migrated_template(server_url: str) -> Iterator[str]:
+def migrated_template(databases: Databases) -> str:
     """The name of a migrated and seeded database to copy."""
-    with new_database(server_url) as url:
-        migrate(url)
-        with psycopg.connect(url) as connection:
-            seed(connection)
-        yield str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
+    url = databases.new()
+    migrate(url)
+    with psycopg.connect(url) as connection:
+        seed(connection)
+    return str(conninfo_to_dict(url)["dbname"])
 
 
 @pytest.fixture
-def database(server_url: str, migrated_template: str) -> Iterator[str]:
+def database(databases: Databases, migrated_template: str) -> str:
     """A migrated database with the tenants, customers and subscriptions of `builders.seed`."""
-    with new_database(server_url, migrated_template) as url:
-        yield url
+    return databases.new(migrated_template)
 
 
 @pytest.fixture
@@ -66,10 +85,9 @@ def owner(database: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture(scope="session")
-def shared_database(server_url: str, migrated_template: str) -> Iterator[str]:
+def shared_database(databases: Databases, migrated_template: str) -> str:
     """As `database`, one for all tests that leave nothing in it: a copy takes a good half second."""
-    with new_database(server_url, migrated_template) as url:
-        yield url
+    return databases.new(migrated_template)
 
 
 @pytest.fixture

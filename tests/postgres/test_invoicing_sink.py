@@ -13,6 +13,7 @@ from connectors.postgres.outbox import Outbox
 from connectors.postgres.pool import Pool
 from connectors.postgres.sinks.invoicing import InvoicingSink
 from schemas import records
+from schemas.wire import Record
 from tests.postgres.builders import FEBRUARY, JANUARY, Credit, grant, line, statement
 
 COUNTS = """
@@ -26,7 +27,7 @@ def rows(owner: psycopg.Connection, query: str) -> list[tuple[Any, ...]]:
     return owner.execute(query.encode()).fetchall()
 
 
-def events(owner: psycopg.Connection, outbox: Outbox) -> list[records.Record]:
+def events(owner: psycopg.Connection, outbox: Outbox) -> list[Record]:
     payloads = rows(owner, "SELECT payload FROM beaas.billing_events ORDER BY id")
     return [outbox.encoder.decode(payload) for (payload,) in payloads]  # type: ignore[attr-defined]  # the real codec
 
@@ -58,6 +59,30 @@ async def test_a_statement_becomes_an_invoice_with_lines_tax_credit_and_double_e
         ("tax_payable", "0.00", "0.82"),
     ]
     assert rows(owner, "SELECT balance::text FROM report.credit") == [("0.00",)]
+
+
+async def test_reported_amounts_have_the_digits_of_their_currency(
+    service: Pool, outbox: Outbox, owner: psycopg.Connection
+) -> None:
+    batch = [statement(line(1250), tenant=tenant) for tenant in ("acme", "bolt", "coil")]
+    await InvoicingSink(service, outbox).write(batch)
+    assert rows(owner, "SELECT currency, total::text, tax::text FROM report.invoices ORDER BY tenant") == [
+        ("USD", "12.50", "0.00"),
+        ("JPY", "1250", "0"),
+        ("KWD", "1.250", "0.000"),
+    ]
+
+
+async def test_expired_credit_is_not_in_the_balance_of_a_tenant_whose_clock_has_passed_it(
+    owner: psycopg.Connection,
+) -> None:
+    grant(owner, Credit("short", 300, expires_at=FEBRUARY))
+    grant(owner, Credit("long", 50))
+    balances = []
+    for clock in (JANUARY, FEBRUARY):
+        owner.execute("UPDATE beaas.tenants SET test_clock = %s WHERE tenant_id = 'acme'", (clock,))
+        balances += rows(owner, "SELECT tenant, customer, currency, balance::text FROM report.credit")
+    assert balances == [("acme", "c1", "USD", "3.50"), ("acme", "c1", "USD", "0.50")]
 
 
 async def test_the_events_tell_the_same_and_name_their_cause(

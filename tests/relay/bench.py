@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -23,12 +23,12 @@ from connectors.relay.prune import Retention
 from connectors.relay.relay import Limits
 from connectors.relay.run import RelaySettings, run_relay
 from connectors.relay.slots import Shard, SlotHealth, connect, drop_slot, inspect_slot, shard_of
-from tests.bus.kafka_auditor import PARTITIONS, KafkaAuditor
+from tests.bus.kafka_auditor import KafkaAuditor
+from tests.relay.options import PARTITIONS, SLICE_SIZE, ProcessOptions
 
 OCCURRED_AT = datetime(2013, 1, 31, 5, 0, 0, 250_000, tzinfo=UTC)
-SLICE_SIZE = 2
 _SCRIPT = Path(__file__).with_name("relay_process.py")
-_WITHIN_S = 30.0
+_WITHIN_S = 60.0
 
 INSERT = """
 INSERT INTO beaas.billing_events (
@@ -38,6 +38,13 @@ VALUES (%s, 'journal', %s, 'beaas.subscription.CycleClosed', 'EWR', %s, 'corr-1'
 """
 
 
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something holds that only asking tells."""
+    async with asyncio.timeout(_WITHIN_S):
+        while not await holds():  # noqa: ASYNC110 - servers do not signal our events
+            await asyncio.sleep(0.05)
+
+
 def new_id() -> UUID:
     """A version 7 id, later than all before it."""
     return UUID(str(uuid_utils.uuid7()))
@@ -45,7 +52,7 @@ def new_id() -> UUID:
 
 @contextmanager
 def outbox_database(server_url: str) -> Iterator[str]:
-    """A migrated database that lives as long as the block; its slots go with it."""
+    """A migrated database that lives as long as the block; its slots are dropped before."""
     name = f"relay_{uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -53,14 +60,6 @@ def outbox_database(server_url: str) -> Iterator[str]:
     migrate(url)
     yield url
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = %s AND active", [name]
-        )
-        while connection.execute(
-            "SELECT 1 FROM pg_replication_slots WHERE database = %s AND active", [name]
-        ).fetchone():
-            pass
-        connection.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = %s", [name])
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
@@ -68,20 +67,23 @@ def outbox_database(server_url: str) -> Iterator[str]:
 class Bench:
     """One outbox with its own topic, slot and publication."""
 
-    url: str
+    url: str = field(repr=False)
     kafka: KafkaAuditor
     topic_prefix: str = field(default_factory=lambda: f"r{uuid4().hex[:12]}.")
 
     @property
     def topic(self) -> str:
+        """Where its events arrive."""
         return f"{self.topic_prefix}journal"
 
     @property
     def shard(self) -> Shard:
+        """The only shard that is carried."""
         return shard_of(self.topic_prefix, 0)
 
     @property
     def settings(self) -> RelaySettings:
+        """What a relay of it is told."""
         return RelaySettings(
             postgres_url=self.url,
             topic_prefix=self.topic_prefix,
@@ -106,14 +108,34 @@ class Bench:
 
     async def arrived(self, count: int) -> None:
         """Wait until the bus holds so many records."""
-        async with asyncio.timeout(_WITHIN_S):
-            while await asyncio.to_thread(self.kafka.count, self.topic) < count:
-                await asyncio.sleep(0.02)
+
+        async def are_there() -> bool:
+            return await asyncio.to_thread(self.kafka.count, self.topic) >= count
+
+        await until(are_there)
 
     async def health(self) -> SlotHealth:
         """How the slot stands."""
         async with await connect(self.url) as connection:
             return await inspect_slot(connection, self.shard)
+
+    async def caught_up(self) -> None:
+        """Wait until all that is committed now is confirmed."""
+        async with await connect(self.url) as connection:
+            end = await (await connection.execute("SELECT (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint")).fetchone()
+            assert end is not None
+            end_of_log = int(end[0])
+
+            async def is_confirmed() -> bool:
+                return (await inspect_slot(connection, self.shard)).confirmed_lsn >= end_of_log
+
+            await until(is_confirmed)
+
+    def clear(self) -> None:
+        """Empty the table; the service's role may."""
+        with psycopg.connect(self.url) as connection:
+            connection.execute("SET LOCAL ROLE beaas_service")
+            connection.execute("DELETE FROM beaas.billing_events")
 
     async def drop_slot(self) -> None:
         """Take the slot away."""
@@ -142,20 +164,15 @@ class Bench:
 
 
 def insert(
-    connection: psycopg.Connection, payload: bytes, *, aggregate: str = "UA", shard: int = 0, event_id: UUID | None = None
+    connection: psycopg.Connection,
+    payload: bytes,
+    *,
+    aggregate: str = "UA",
+    shard: int = 0,
+    event_id: UUID | None = None,
 ) -> None:
     """Write one event in the transaction that the connection is in."""
     connection.execute(INSERT, [event_id or new_id(), aggregate, payload, OCCURRED_AT, shard])
-
-
-class ProcessOptions(msgspec.Struct, frozen=True):
-    """What `relay_process.py` is told."""
-
-    postgres_url: str
-    bootstrap_servers: str
-    topic_prefix: str
-    publish_delay_s: float = 0.0
-    plant: str = ""
 
 
 class RelayProcess:
@@ -167,11 +184,11 @@ class RelayProcess:
 
     @classmethod
     @asynccontextmanager
-    async def started(cls, bench: Bench, *, publish_delay_s: float = 0.0, plant: str = "") -> AsyncIterator["RelayProcess"]:
+    async def started(
+        cls, bench: Bench, *, publish_delay_s: float = 0.0, plant: str = ""
+    ) -> AsyncIterator["RelayProcess"]:
         """A relay that has begun to read; killed at the end of the block if it still runs."""
-        options = ProcessOptions(
-            bench.url, bench.kafka.bootstrap_servers, bench.topic_prefix, publish_delay_s, plant
-        )
+        options = ProcessOptions(bench.url, bench.kafka.bootstrap_servers, bench.topic_prefix, publish_delay_s, plant)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             str(_SCRIPT),
@@ -200,6 +217,7 @@ class RelayProcess:
                 self.said += line.decode()
 
     def kill(self) -> None:
+        """End it by SIGKILL."""
         self._process.kill()
 
     async def drained(self) -> int:

@@ -18,12 +18,13 @@ def database(servers: EmbeddedServers) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def bench(servers: EmbeddedServers, database: str) -> Iterator[Bench]:
+@pytest_asyncio.fixture
+async def bench(servers: EmbeddedServers, database: str) -> AsyncIterator[Bench]:
     made = Bench(database, KafkaAuditor(servers.kafka_bootstrap_servers))
     made.kafka.make_topic(made.topic)
-    made.forget_all()
+    made.clear()
     yield made
+    await made.drop_slot()
 
 
 @pytest_asyncio.fixture

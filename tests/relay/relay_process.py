@@ -16,8 +16,7 @@ from connectors.bus.port import BusEvent
 from connectors.relay.pgoutput import Batch
 from connectors.relay.relay import Limits, Relay
 from connectors.relay.run import RelaySettings, serve_relay
-from tests.bus.kafka_auditor import PARTITIONS
-from tests.relay.bench import SLICE_SIZE, ProcessOptions
+from tests.relay.options import PARTITIONS, SLICE_SIZE, ProcessOptions
 
 
 class ConfirmsBeforeTheAck(Relay):
@@ -35,6 +34,7 @@ class SlowBus(KafkaBus):
     delay_s = 0.0
 
     async def publish(self, events: Sequence[BusEvent]) -> None:
+        """Publish between two pauses."""
         await asyncio.sleep(self.delay_s)
         await super().publish(events)
         await asyncio.sleep(self.delay_s)
@@ -42,9 +42,9 @@ class SlowBus(KafkaBus):
 
 def main() -> int:
     options = msgspec.json.decode(sys.stdin.buffer.read(), type=ProcessOptions)
-    connectors.relay.replication.STATUS_INTERVAL_S = 0.01  # type: ignore[misc]  # confirm often: more to get wrong
+    vars(connectors.relay.replication)["STATUS_INTERVAL_S"] = 0.01  # confirm often: more to get wrong
     if options.plant == "confirm-before-ack":
-        connectors.relay.run.Relay = ConfirmsBeforeTheAck  # type: ignore[misc]
+        vars(connectors.relay.run)["Relay"] = ConfirmsBeforeTheAck
     bus = SlowBus(options.bootstrap_servers, partitions=PARTITIONS)
     bus.delay_s = options.publish_delay_s
     settings = RelaySettings(

@@ -1,5 +1,6 @@
 """Claims about `beaas apply`: all of a file or nothing, once; what exists changes only as a file may change it."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
@@ -47,6 +48,12 @@ async def test_the_same_file_again_writes_nothing(world: World) -> None:
     after = await world.counts(), await world.rows("SELECT xmin::text FROM beaas.customers ORDER BY customer_id")
     assert (applied.nothing, after) == (True, before)
     assert applied.subscriptions == Counts(unchanged=2)
+
+
+async def test_the_same_file_twice_at_once_is_applied_once(world: World) -> None:
+    both = await asyncio.gather(*(world.apply(file(subscribed())) for _ in range(2)))
+    assert sorted(applied.nothing for applied in both) == [False, True]
+    assert await world.commands() == ["s1 SubscriptionStarted 2026-01-01"]
 
 
 async def test_a_start_in_the_tenants_future_stays_pending(world: World) -> None:

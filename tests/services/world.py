@@ -1,7 +1,7 @@
 """A migrated database of its own, a file to apply, and short ways to look at what became of it."""
 
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 
@@ -75,7 +75,7 @@ def catalogue(text: str) -> Catalogue:
 class World:
     """A database and how it is written to."""
 
-    url: str
+    url: str = field(repr=False)  # it holds the password
     pool: Pool
     outbox: Outbox
 
@@ -137,7 +137,9 @@ class World:
 
     async def _payloads(self, aggregate_type: str) -> list[bytes]:
         rows = await self.rows(
-            "SELECT payload FROM beaas.billing_events WHERE aggregate_type = %s ORDER BY ctid", aggregate_type
+            # transactions are numbered when they first write; those of the scheduler write one after the other
+            "SELECT payload FROM beaas.billing_events WHERE aggregate_type = %s ORDER BY xmin::text::bigint, ctid",
+            aggregate_type,
         )
         return [payload for (payload,) in rows]
 

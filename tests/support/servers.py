@@ -1,15 +1,40 @@
 """The embedded servers, started once for the whole test session on a directory of its own."""
 
-from collections.abc import AsyncIterator
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from connectors.embedded.cluster import EmbeddedServers
+from connectors.embedded.postgres_place import remove_files_elsewhere
+
+
+@contextmanager
+def directory_for_servers() -> Iterator[Path]:
+    """Make a directory that PostgreSQL's account can pass through, as it cannot pass pytest's own when root tests."""
+    path = Path(tempfile.mkdtemp(prefix="beaas-test-"))
+    path.chmod(0o711)
+    try:
+        yield path
+    finally:
+        remove_files_elsewhere(path / "servers" / "postgres")
+        shutil.rmtree(path)
+
+
+@pytest.fixture
+def servers_path() -> Iterator[Path]:
+    """A directory for servers of the test's own: ``servers`` below it is where they belong."""
+    with directory_for_servers() as path:
+        yield path
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedServers]:
+async def servers() -> AsyncIterator[EmbeddedServers]:
     """Kafka, PostgreSQL and the registry; what a test kills it starts again before it ends."""
-    async with EmbeddedServers(tmp_path_factory.mktemp("beaas") / "servers") as running:
-        yield running
+    with directory_for_servers() as path:
+        async with EmbeddedServers(path / "servers") as running:
+            yield running

@@ -23,7 +23,7 @@ async def serialize_applies(connection: AsyncConnection[Any]) -> None:
 _TENANTS_BY_ID: Final[LiteralString] = """
 SELECT tenant_id, currency, timezone, tax_percent, test_clock
 FROM beaas.tenants
-WHERE tenant_id = ANY(%(tenant_ids)s::text[])
+WHERE tenant_id = ANY(%(tenant_ids)b::text[])
 ORDER BY tenant_id
 FOR NO KEY UPDATE
 """
@@ -74,8 +74,8 @@ async def tenant_by_id(connection: AsyncConnection[Any], *, tenant_id: str) -> T
 _SAVE_TENANTS: Final[LiteralString] = """
 INSERT INTO beaas.tenants (tenant_id, currency, timezone, tax_percent, test_clock)
 SELECT * FROM unnest(
-    %(tenant_ids)s::text[], %(currencies)s::text[], %(timezones)s::text[], %(tax_percents)s::numeric[],
-    %(test_clocks)s::timestamptz[])
+    %(tenant_ids)b::text[], %(currencies)b::text[], %(timezones)b::text[], %(tax_percents)b::numeric[],
+    %(test_clocks)b::timestamptz[])
 ON CONFLICT (tenant_id) DO UPDATE
 SET currency = excluded.currency, timezone = excluded.timezone, tax_percent = excluded.tax_percent
 """
@@ -106,7 +106,7 @@ async def save_tenants(
 _TENANTS_WITH_SUBSCRIPTIONS: Final[LiteralString] = """
 SELECT t.tenant_id
 FROM beaas.tenants AS t
-WHERE t.tenant_id = ANY(%(tenant_ids)s::text[])
+WHERE t.tenant_id = ANY(%(tenant_ids)b::text[])
 AND EXISTS (SELECT FROM beaas.subscriptions AS s WHERE s.tenant_id = t.tenant_id)
 """
 
@@ -142,7 +142,7 @@ async def move_clock(connection: AsyncConnection[Any], *, instant: datetime, ten
 _METERS_OF: Final[LiteralString] = """
 SELECT tenant_id, meter_id, definition
 FROM beaas.meters
-WHERE tenant_id = ANY(%(tenant_ids)s::text[])
+WHERE tenant_id = ANY(%(tenant_ids)b::text[])
 """
 
 
@@ -165,7 +165,7 @@ async def meters_of(connection: AsyncConnection[Any], *, tenant_ids: list[str]) 
 _SAVE_METERS: Final[LiteralString] = """
 INSERT INTO beaas.meters (tenant_id, meter_id, definition)
 SELECT tenant_id, meter_id, definition::jsonb
-FROM unnest(%(tenant_ids)s::text[], %(meter_ids)s::text[], %(definitions)s::text[])
+FROM unnest(%(tenant_ids)b::text[], %(meter_ids)b::text[], %(definitions)b::text[])
     AS given (tenant_id, meter_id, definition)
 ON CONFLICT (tenant_id, meter_id) DO UPDATE SET definition = excluded.definition, updated_at = now()
 """
@@ -183,7 +183,7 @@ async def save_meters(
 _CURRENT_PLANS_OF: Final[LiteralString] = """
 SELECT DISTINCT ON (tenant_id, plan_id) tenant_id, plan_id, version, billing_period, prices
 FROM beaas.plan_versions
-WHERE tenant_id = ANY(%(tenant_ids)s::text[])
+WHERE tenant_id = ANY(%(tenant_ids)b::text[])
 ORDER BY tenant_id, plan_id, version DESC
 """
 
@@ -208,7 +208,7 @@ async def current_plans_of(connection: AsyncConnection[Any], *, tenant_ids: list
 
 _SAVE_PLANS: Final[LiteralString] = """
 INSERT INTO beaas.plans (tenant_id, plan_id)
-SELECT * FROM unnest(%(tenant_ids)s::text[], %(plan_ids)s::text[])
+SELECT * FROM unnest(%(tenant_ids)b::text[], %(plan_ids)b::text[])
 ON CONFLICT DO NOTHING
 """
 
@@ -222,8 +222,8 @@ _PUBLISH_PLAN_VERSIONS: Final[LiteralString] = """
 INSERT INTO beaas.plan_versions (tenant_id, plan_id, version, billing_period, prices)
 SELECT tenant_id, plan_id, version, billing_period, prices::jsonb
 FROM unnest(
-    %(tenant_ids)s::text[], %(plan_ids)s::text[], %(versions)s::integer[], %(billing_periods)s::text[],
-    %(prices)s::text[]) AS given (tenant_id, plan_id, version, billing_period, prices)
+    %(tenant_ids)b::text[], %(plan_ids)b::text[], %(versions)b::integer[], %(billing_periods)b::text[],
+    %(prices)b::text[]) AS given (tenant_id, plan_id, version, billing_period, prices)
 """
 
 

@@ -19,9 +19,9 @@ INSERT INTO beaas.credit_grants (
 SELECT g.tenant_id, g.grant_id, g.customer_id, g.currency, g.amount_minor, g.amount_minor, g.priority, g.granted_at,
     g.expires_at, g.invoice_id
 FROM unnest(
-    %(tenant_ids)s::text[], %(grant_ids)s::text[], %(customer_ids)s::text[], %(currencies)s::text[],
-    %(amounts_minor)s::numeric[], %(priorities)s::integer[], %(granted_ats)s::timestamptz[],
-    %(expires_ats)s::timestamptz[], %(invoice_ids)s::uuid[]
+    %(tenant_ids)b::text[], %(grant_ids)b::text[], %(customer_ids)b::text[], %(currencies)b::text[],
+    %(amounts_minor)b::numeric[], %(priorities)b::integer[], %(granted_ats)b::timestamptz[],
+    %(expires_ats)b::timestamptz[], %(invoice_ids)b::uuid[]
 ) WITH ORDINALITY AS g (
     tenant_id, grant_id, customer_id, currency, amount_minor, priority, granted_at, expires_at, invoice_id, place)
 ORDER BY g.place

@@ -11,7 +11,9 @@ from psycopg.rows import args_row
 _CUSTOMERS_OF: Final[LiteralString] = """
 SELECT tenant_id, customer_id, name
 FROM beaas.customers
-WHERE (tenant_id, customer_id) IN (SELECT * FROM unnest(%(tenant_ids)s::text[], %(customer_ids)s::text[]))
+WHERE (tenant_id, customer_id) IN (SELECT * FROM unnest(%(tenant_ids)b::text[], %(customer_ids)b::text[]))
+ORDER BY tenant_id, customer_id
+FOR NO KEY UPDATE
 """
 
 
@@ -27,7 +29,7 @@ class CustomersOf:
 async def customers_of(
     connection: AsyncConnection[Any], *, tenant_ids: list[str], customer_ids: list[str]
 ) -> list[CustomersOf]:
-    """Those of the named customers that exist."""
+    """Those of the named customers that exist, their accounts locked as `lock_accounts` does."""
     async with connection.cursor(row_factory=args_row(CustomersOf)) as cursor:
         await cursor.execute(_CUSTOMERS_OF, {"tenant_ids": tenant_ids, "customer_ids": customer_ids})
         return await cursor.fetchall()
@@ -35,7 +37,7 @@ async def customers_of(
 
 _SAVE_CUSTOMERS: Final[LiteralString] = """
 INSERT INTO beaas.customers (tenant_id, customer_id, name)
-SELECT * FROM unnest(%(tenant_ids)s::text[], %(customer_ids)s::text[], %(names)s::text[])
+SELECT * FROM unnest(%(tenant_ids)b::text[], %(customer_ids)b::text[], %(names)b::text[])
 ON CONFLICT (tenant_id, customer_id) DO UPDATE SET name = excluded.name, updated_at = now()
 """
 
@@ -50,7 +52,7 @@ async def save_customers(
 _LOCK_ACCOUNTS: Final[LiteralString] = """
 SELECT tenant_id, customer_id
 FROM beaas.customers
-WHERE (tenant_id, customer_id) IN (SELECT * FROM unnest(%(tenant_ids)s::text[], %(customer_ids)s::text[]))
+WHERE (tenant_id, customer_id) IN (SELECT * FROM unnest(%(tenant_ids)b::text[], %(customer_ids)b::text[]))
 ORDER BY tenant_id, customer_id
 FOR NO KEY UPDATE
 """

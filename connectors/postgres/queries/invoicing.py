@@ -14,7 +14,7 @@ from psycopg.rows import args_row
 _INVOICED_STATEMENTS: Final[LiteralString] = """
 SELECT i.tenant_id, i.statement_id
 FROM beaas.invoices AS i
-JOIN unnest(%(tenant_ids)s::text[], %(statement_ids)s::text[]) AS s (tenant_id, statement_id)
+JOIN unnest(%(tenant_ids)b::text[], %(statement_ids)b::text[]) AS s (tenant_id, statement_id)
     ON i.tenant_id = s.tenant_id AND i.statement_id = s.statement_id
 """
 
@@ -39,7 +39,7 @@ async def invoiced_statements(
 _OPEN_GRANTS: Final[LiteralString] = """
 SELECT g.tenant_id, g.customer_id, g.grant_id, g.currency, g.remaining_minor, g.priority, g.granted_at, g.expires_at
 FROM beaas.credit_grants AS g
-JOIN unnest(%(tenant_ids)s::text[], %(customer_ids)s::text[]) AS a (tenant_id, customer_id)
+JOIN unnest(%(tenant_ids)b::text[], %(customer_ids)b::text[]) AS a (tenant_id, customer_id)
     ON g.tenant_id = a.tenant_id AND g.customer_id = a.customer_id
 WHERE g.remaining_minor > 0
 ORDER BY g.granted_at, g.sequence
@@ -72,7 +72,7 @@ async def open_grants(
 _TAKE_NUMBERS: Final[LiteralString] = """
 INSERT INTO beaas.invoice_series AS s (tenant_id, last_number)
 SELECT t.tenant_id, t.invoices
-FROM unnest(%(tenant_ids)s::text[], %(counts)s::bigint[]) AS t (tenant_id, invoices)
+FROM unnest(%(tenant_ids)b::text[], %(counts)b::bigint[]) AS t (tenant_id, invoices)
 ORDER BY t.tenant_id
 ON CONFLICT (tenant_id) DO UPDATE SET last_number = s.last_number + excluded.last_number
 RETURNING tenant_id, last_number
@@ -103,12 +103,12 @@ INSERT INTO beaas.invoices (
     command_id, correlation_id, journal_position
 )
 SELECT * FROM unnest(
-    %(tenant_ids)s::text[], %(invoice_ids)s::uuid[], %(statement_ids)s::text[], %(customer_ids)s::text[],
-    %(subscription_ids)s::text[], %(plan_ids)s::text[], %(plan_versions)s::integer[], %(series_positions)s::bigint[],
-    %(currencies)s::text[], %(timezones)s::text[], %(tax_percents)s::numeric[], %(issued_ats)s::timestamptz[],
-    %(subtotals_minor)s::numeric[], %(taxes_minor)s::numeric[], %(totals_minor)s::numeric[],
-    %(credits_applied_minor)s::numeric[], %(amounts_due_minor)s::numeric[], %(command_ids)s::text[],
-    %(correlation_ids)s::text[], %(journal_positions)s::bigint[]
+    %(tenant_ids)b::text[], %(invoice_ids)b::uuid[], %(statement_ids)b::text[], %(customer_ids)b::text[],
+    %(subscription_ids)b::text[], %(plan_ids)b::text[], %(plan_versions)b::integer[], %(series_positions)b::bigint[],
+    %(currencies)b::text[], %(timezones)b::text[], %(tax_percents)b::numeric[], %(issued_ats)b::timestamptz[],
+    %(subtotals_minor)b::numeric[], %(taxes_minor)b::numeric[], %(totals_minor)b::numeric[],
+    %(credits_applied_minor)b::numeric[], %(amounts_due_minor)b::numeric[], %(command_ids)b::text[],
+    %(correlation_ids)b::text[], %(journal_positions)b::bigint[]
 )
 """
 
@@ -171,9 +171,9 @@ INSERT INTO beaas.invoice_lines (
     taxable, events
 )
 SELECT * FROM unnest(
-    %(tenant_ids)s::text[], %(invoice_ids)s::uuid[], %(positions)s::integer[], %(kinds)s::text[], %(price_ids)s::text[],
-    %(line_groups)s::jsonb[], %(quantities)s::numeric[], %(amounts_minor)s::numeric[],
-    %(period_starts)s::timestamptz[], %(period_ends)s::timestamptz[], %(taxables)s::boolean[], %(events)s::bigint[]
+    %(tenant_ids)b::text[], %(invoice_ids)b::uuid[], %(positions)b::integer[], %(kinds)b::text[], %(price_ids)b::text[],
+    %(line_groups)b::jsonb[], %(quantities)b::numeric[], %(amounts_minor)b::numeric[],
+    %(period_starts)b::timestamptz[], %(period_ends)b::timestamptz[], %(taxables)b::boolean[], %(events)b::bigint[]
 )
 """
 
@@ -218,7 +218,7 @@ _BURN_CREDIT: Final[LiteralString] = """
 WITH burned AS (
     INSERT INTO beaas.credit_burns (tenant_id, invoice_id, grant_id, amount_minor)
     SELECT * FROM unnest(
-        %(tenant_ids)s::text[], %(invoice_ids)s::uuid[], %(grant_ids)s::text[], %(amounts_minor)s::numeric[])
+        %(tenant_ids)b::text[], %(invoice_ids)b::uuid[], %(grant_ids)b::text[], %(amounts_minor)b::numeric[])
     RETURNING tenant_id, grant_id, amount_minor
 )
 UPDATE beaas.credit_grants AS g SET remaining_minor = g.remaining_minor - b.amount_minor
@@ -246,7 +246,7 @@ async def burn_credit(
 
 _SETTLE_COMMANDS: Final[LiteralString] = """
 UPDATE beaas.journal_commands AS j SET settled_at = now()
-FROM unnest(%(tenant_ids)s::text[], %(command_ids)s::uuid[]) AS s (tenant_id, command_id)
+FROM unnest(%(tenant_ids)b::text[], %(command_ids)b::uuid[]) AS s (tenant_id, command_id)
 WHERE j.tenant_id = s.tenant_id AND j.command_id = s.command_id AND j.settled_at IS NULL
 """
 

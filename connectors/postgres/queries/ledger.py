@@ -12,8 +12,8 @@ from psycopg import AsyncConnection
 _INSERT_TRANSACTIONS: Final[LiteralString] = """
 INSERT INTO beaas.ledger_transactions (tenant_id, transaction_id, customer_id, invoice_id, currency, posted_at)
 SELECT * FROM unnest(
-    %(tenant_ids)s::text[], %(transaction_ids)s::uuid[], %(customer_ids)s::text[], %(invoice_ids)s::uuid[],
-    %(currencies)s::text[], %(posted_ats)s::timestamptz[]
+    %(tenant_ids)b::text[], %(transaction_ids)b::uuid[], %(customer_ids)b::text[], %(invoice_ids)b::uuid[],
+    %(currencies)b::text[], %(posted_ats)b::timestamptz[]
 )
 """
 
@@ -45,8 +45,8 @@ async def insert_transactions(
 _INSERT_POSTINGS: Final[LiteralString] = """
 INSERT INTO beaas.postings (tenant_id, transaction_id, position, account, amount_minor)
 SELECT * FROM unnest(
-    %(tenant_ids)s::text[], %(transaction_ids)s::uuid[], %(positions)s::integer[], %(accounts)s::text[],
-    %(amounts_minor)s::numeric[]
+    %(tenant_ids)b::text[], %(transaction_ids)b::uuid[], %(positions)b::integer[], %(accounts)b::text[],
+    %(amounts_minor)b::numeric[]
 )
 """
 

@@ -37,9 +37,9 @@ INSERT INTO beaas.billing_events (
 SELECT id, aggregate_type, aggregate_id, type, tenant_id, payload, correlation_id, causation_id, traceparent,
     occurred_at, shard
 FROM unnest(
-    %(ids)s::uuid[], %(aggregate_types)s::text[], %(aggregate_ids)s::text[], %(types)s::text[], %(tenant_ids)s::text[],
-    %(payloads)s::bytea[], %(correlation_ids)s::text[], %(causation_ids)s::text[], %(traceparents)s::text[],
-    %(occurred_ats)s::timestamptz[], %(shards)s::smallint[]
+    %(ids)b::uuid[], %(aggregate_types)b::text[], %(aggregate_ids)b::text[], %(types)b::text[], %(tenant_ids)b::text[],
+    %(payloads)b::bytea[], %(correlation_ids)b::text[], %(causation_ids)b::text[], %(traceparents)b::text[],
+    %(occurred_ats)b::timestamptz[], %(shards)b::smallint[]
 ) WITH ORDINALITY AS given (
     id, aggregate_type, aggregate_id, type, tenant_id, payload, correlation_id, causation_id, traceparent, occurred_at,
     shard, place

@@ -66,9 +66,9 @@ INSERT INTO beaas.journal_commands (
     tenant_id, command_id, customer_id, subscription_id, kind, at, payload, barrier, correlation_id, causation_id)
 SELECT tenant_id, command_id, customer_id, subscription_id, kind, at, payload, barrier, correlation_id, causation_id
 FROM unnest(
-    %(tenant_ids)s::text[], %(command_ids)s::uuid[], %(customer_ids)s::text[], %(subscription_ids)s::text[],
-    %(kinds)s::text[], %(ats)s::timestamptz[], %(payloads)s::bytea[], %(barriers)s::boolean[],
-    %(correlation_ids)s::text[], %(causation_ids)s::text[])
+    %(tenant_ids)b::text[], %(command_ids)b::uuid[], %(customer_ids)b::text[], %(subscription_ids)b::text[],
+    %(kinds)b::text[], %(ats)b::timestamptz[], %(payloads)b::bytea[], %(barriers)b::boolean[],
+    %(correlation_ids)b::text[], %(causation_ids)b::text[])
     WITH ORDINALITY AS given (
         tenant_id, command_id, customer_id, subscription_id, kind, at, payload, barrier, correlation_id, causation_id,
         position)
@@ -130,7 +130,7 @@ async def command_by_id(connection: AsyncConnection[Any], *, tenant_id: str, com
 
 _RECORD_TICKS: Final[LiteralString] = """
 INSERT INTO beaas.ticks (tenant_id, job, due_at)
-SELECT * FROM unnest(%(tenant_ids)s::text[], %(jobs)s::text[], %(due_ats)s::timestamptz[])
+SELECT * FROM unnest(%(tenant_ids)b::text[], %(jobs)b::text[], %(due_ats)b::timestamptz[])
 """
 
 
@@ -168,7 +168,7 @@ async def unnoted_commands(connection: AsyncConnection[Any], *, most: int) -> li
 _NOTE_COMMANDS: Final[LiteralString] = """
 UPDATE beaas.journal_commands
 SET noted_at = %(noted_at)s, noted_offsets = %(offsets)s::text::jsonb
-WHERE (tenant_id, command_id) IN (SELECT * FROM unnest(%(tenant_ids)s::text[], %(command_ids)s::uuid[]))
+WHERE tenant_id = ANY(%(tenant_ids)b::text[]) AND command_id = ANY(%(command_ids)b::uuid[])
 AND noted_at IS NULL AND released_at IS NULL
 """
 
@@ -181,7 +181,7 @@ async def note_commands(
     tenant_ids: list[str],
     command_ids: list[UUID],
 ) -> int:
-    """Notes the offsets that intake has to pass for exactly these commands."""
+    """Notes the offsets that intake has to pass for exactly these commands, whose ids no two tenants share."""
     cursor = await connection.execute(
         _NOTE_COMMANDS, {"noted_at": noted_at, "offsets": offsets, "tenant_ids": tenant_ids, "command_ids": command_ids}
     )
@@ -211,27 +211,18 @@ async def noted_offsets(connection: AsyncConnection[Any]) -> list[NotedOffsets]:
 
 
 _RELEASABLE_COMMANDS: Final[LiteralString] = """
-WITH waiting AS (
-    SELECT tenant_id, command_id, customer_id, sequence,
-        NOT barrier OR coalesce(noted_at = ANY(%(passed)s::timestamptz[]), false) AS passes
-    FROM beaas.journal_commands
-    WHERE released_at IS NULL
-), held AS (
+WITH held AS (
     SELECT tenant_id, customer_id, min(sequence) AS sequence
-    FROM waiting WHERE NOT passes GROUP BY tenant_id, customer_id
-), clear AS (
-    SELECT w.tenant_id, w.command_id
-    FROM waiting AS w LEFT JOIN held AS h USING (tenant_id, customer_id)
-    WHERE h.sequence IS NULL OR w.sequence < h.sequence
-    ORDER BY w.sequence
-    LIMIT %(most)s
+    FROM beaas.journal_commands
+    WHERE released_at IS NULL AND barrier AND NOT coalesce(noted_at = ANY(%(passed)b::timestamptz[]), false)
+    GROUP BY tenant_id, customer_id
 )
 SELECT c.tenant_id, c.command_id, c.customer_id, c.kind, c.at, c.payload, c.correlation_id, c.causation_id
 FROM beaas.journal_commands AS c
-JOIN clear USING (tenant_id, command_id)
-WHERE c.released_at IS NULL
+LEFT JOIN held AS h USING (tenant_id, customer_id)
+WHERE c.released_at IS NULL AND (h.sequence IS NULL OR c.sequence < h.sequence)
 ORDER BY c.sequence
-FOR UPDATE OF c
+LIMIT %(most)s
 """
 
 
@@ -264,7 +255,7 @@ _MARK_RELEASED: Final[LiteralString] = """
 UPDATE beaas.journal_commands
 SET released_at = %(released_at)s,
     settled_at = CASE WHEN kind = 'UsageVoided' THEN %(released_at)s ELSE settled_at END
-WHERE (tenant_id, command_id) IN (SELECT * FROM unnest(%(tenant_ids)s::text[], %(command_ids)s::uuid[]))
+WHERE tenant_id = ANY(%(tenant_ids)b::text[]) AND command_id = ANY(%(command_ids)b::uuid[])
 AND released_at IS NULL
 """
 
@@ -272,7 +263,9 @@ AND released_at IS NULL
 async def mark_released(
     connection: AsyncConnection[Any], *, released_at: datetime, tenant_ids: list[str], command_ids: list[UUID]
 ) -> int:
-    """Marks commands as released; those that no statement answers are settled by that."""
+    """Marks commands, whose ids no two tenants share, as released; those that no statement answers are settled by
+    that.
+    """
     cursor = await connection.execute(
         _MARK_RELEASED, {"released_at": released_at, "tenant_ids": tenant_ids, "command_ids": command_ids}
     )

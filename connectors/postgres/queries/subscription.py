@@ -14,7 +14,7 @@ SELECT
     tenant_id, subscription_id, customer_id, plan_id, plan_version, state, starts_at, anchor_at, trial_end_at,
     cancel_at, ended_at, closed_until, next_due_at, terms
 FROM beaas.subscriptions
-WHERE (tenant_id, subscription_id) IN (SELECT * FROM unnest(%(tenant_ids)s::text[], %(subscription_ids)s::text[]))
+WHERE (tenant_id, subscription_id) IN (SELECT * FROM unnest(%(tenant_ids)b::text[], %(subscription_ids)b::text[]))
 ORDER BY tenant_id, subscription_id
 """
 
@@ -133,10 +133,10 @@ SELECT
     tenant_id, subscription_id, customer_id, plan_id, plan_version, state, starts_at, anchor_at, trial_end_at,
     cancel_at, closed_until, next_due_at, terms::jsonb
 FROM unnest(
-    %(tenant_ids)s::text[], %(subscription_ids)s::text[], %(customer_ids)s::text[], %(plan_ids)s::text[],
-    %(plan_versions)s::integer[], %(states)s::text[], %(starts_ats)s::timestamptz[], %(anchor_ats)s::timestamptz[],
-    %(trial_end_ats)s::timestamptz[], %(cancel_ats)s::timestamptz[], %(closed_untils)s::timestamptz[],
-    %(next_due_ats)s::timestamptz[], %(terms)s::text[])
+    %(tenant_ids)b::text[], %(subscription_ids)b::text[], %(customer_ids)b::text[], %(plan_ids)b::text[],
+    %(plan_versions)b::integer[], %(states)b::text[], %(starts_ats)b::timestamptz[], %(anchor_ats)b::timestamptz[],
+    %(trial_end_ats)b::timestamptz[], %(cancel_ats)b::timestamptz[], %(closed_untils)b::timestamptz[],
+    %(next_due_ats)b::timestamptz[], %(terms)b::text[])
     AS given (
         tenant_id, subscription_id, customer_id, plan_id, plan_version, state, starts_at, anchor_at, trial_end_at,
         cancel_at, closed_until, next_due_at, terms)
@@ -186,8 +186,8 @@ UPDATE beaas.subscriptions AS s
 SET state = given.state, ended_at = given.ended_at, closed_until = given.closed_until,
     next_due_at = given.next_due_at, updated_at = now()
 FROM unnest(
-    %(tenant_ids)s::text[], %(subscription_ids)s::text[], %(states)s::text[], %(ended_ats)s::timestamptz[],
-    %(closed_untils)s::timestamptz[], %(next_due_ats)s::timestamptz[])
+    %(tenant_ids)b::text[], %(subscription_ids)b::text[], %(states)b::text[], %(ended_ats)b::timestamptz[],
+    %(closed_untils)b::timestamptz[], %(next_due_ats)b::timestamptz[])
     AS given (tenant_id, subscription_id, state, ended_at, closed_until, next_due_at)
 WHERE s.tenant_id = given.tenant_id AND s.subscription_id = given.subscription_id
 """
@@ -222,8 +222,8 @@ _REPLACE_TERMS: Final[LiteralString] = """
 UPDATE beaas.subscriptions AS s
 SET plan_id = given.plan_id, plan_version = given.plan_version, terms = given.terms::jsonb, updated_at = now()
 FROM unnest(
-    %(tenant_ids)s::text[], %(subscription_ids)s::text[], %(plan_ids)s::text[], %(plan_versions)s::integer[],
-    %(terms)s::text[]) AS given (tenant_id, subscription_id, plan_id, plan_version, terms)
+    %(tenant_ids)b::text[], %(subscription_ids)b::text[], %(plan_ids)b::text[], %(plan_versions)b::integer[],
+    %(terms)b::text[]) AS given (tenant_id, subscription_id, plan_id, plan_version, terms)
 WHERE s.tenant_id = given.tenant_id AND s.subscription_id = given.subscription_id
 """
 

@@ -16,10 +16,10 @@ INSERT INTO beaas.usage_totals AS t (
     currency, journal_position, as_of
 )
 SELECT * FROM unnest(
-    %(tenant_ids)s::text[], %(customer_ids)s::text[], %(subscription_ids)s::text[], %(price_ids)s::text[],
-    %(line_groups)s::jsonb[], %(period_starts)s::timestamptz[], %(period_ends)s::timestamptz[],
-    %(quantities)s::numeric[], %(amounts_minor)s::numeric[], %(currencies)s::text[], %(journal_positions)s::bigint[],
-    %(as_ofs)s::timestamptz[]
+    %(tenant_ids)b::text[], %(customer_ids)b::text[], %(subscription_ids)b::text[], %(price_ids)b::text[],
+    %(line_groups)b::jsonb[], %(period_starts)b::timestamptz[], %(period_ends)b::timestamptz[],
+    %(quantities)b::numeric[], %(amounts_minor)b::numeric[], %(currencies)b::text[], %(journal_positions)b::bigint[],
+    %(as_ofs)b::timestamptz[]
 )
 ON CONFLICT (tenant_id, customer_id, subscription_id, price_id, period_start, line_group_key) DO UPDATE SET
     period_end = excluded.period_end, quantity = excluded.quantity, amount_minor = excluded.amount_minor,
@@ -69,8 +69,8 @@ async def upsert_totals(
 _UPSERT_PARKED: Final[LiteralString] = """
 INSERT INTO beaas.parked_usage AS p (tenant_id, customer_id, events, reason, as_of)
 SELECT * FROM unnest(
-    %(tenant_ids)s::text[], %(customer_ids)s::text[], %(events)s::bigint[], %(reasons)s::text[],
-    %(as_ofs)s::timestamptz[]
+    %(tenant_ids)b::text[], %(customer_ids)b::text[], %(events)b::bigint[], %(reasons)b::text[],
+    %(as_ofs)b::timestamptz[]
 )
 ON CONFLICT (tenant_id, customer_id) DO UPDATE SET
     events = excluded.events, reason = excluded.reason, as_of = excluded.as_of
@@ -114,9 +114,9 @@ SELECT d.source_topic, d.source_partition, d.source_offset, d.reason, d.detail, 
         ORDER BY place),
     d.first_position, d.received_at
 FROM unnest(
-    %(topics)s::text[], %(partitions)s::integer[], %(offsets)s::bigint[], %(reasons)s::text[], %(details)s::text[],
-    %(tenant_ids)s::text[], %(customer_ids)s::text[], %(keys)s::bytea[], %(dead_values)s::bytea[],
-    %(headers)s::jsonb[], %(first_positions)s::bigint[], %(received_ats)s::timestamptz[]
+    %(topics)b::text[], %(partitions)b::integer[], %(offsets)b::bigint[], %(reasons)b::text[], %(details)b::text[],
+    %(tenant_ids)b::text[], %(customer_ids)b::text[], %(keys)b::bytea[], %(dead_values)b::bytea[],
+    %(headers)b::jsonb[], %(first_positions)b::bigint[], %(received_ats)b::timestamptz[]
 ) AS d (
     source_topic, source_partition, source_offset, reason, detail, tenant_id, customer_id, key, dead_value, headers,
     first_position, received_at

@@ -1,8 +1,10 @@
 -- name: customers_of :many
--- Those of the named customers that exist.
+-- Those of the named customers that exist, their accounts locked as `lock_accounts` does.
 SELECT tenant_id, customer_id, name
 FROM beaas.customers
 WHERE (tenant_id, customer_id) IN (SELECT * FROM unnest(%(tenant_ids)s::text[], %(customer_ids)s::text[]))
+ORDER BY tenant_id, customer_id
+FOR NO KEY UPDATE
 
 -- name: save_customers :exec
 -- Creates customers or changes their names.

@@ -48,10 +48,10 @@ ORDER BY sequence
 LIMIT %(most)s
 
 -- name: note_commands :execrows
--- Notes the offsets that intake has to pass for exactly these commands.
+-- Notes the offsets that intake has to pass for exactly these commands, whose ids no two tenants share.
 UPDATE beaas.journal_commands
 SET noted_at = %(noted_at)s, noted_offsets = %(offsets)s::text::jsonb
-WHERE (tenant_id, command_id) IN (SELECT * FROM unnest(%(tenant_ids)s::text[], %(command_ids)s::uuid[]))
+WHERE tenant_id = ANY(%(tenant_ids)s::text[]) AND command_id = ANY(%(command_ids)s::uuid[])
 AND noted_at IS NULL AND released_at IS NULL
 
 -- name: noted_offsets :many
@@ -63,34 +63,25 @@ WHERE released_at IS NULL AND noted_at IS NOT NULL
 -- name: releasable_commands :many
 -- The next commands with nothing of their account before them that still has to wait, in their order.
 -- `passed` names the notes that intake has passed.
-WITH waiting AS (
-    SELECT tenant_id, command_id, customer_id, sequence,
-        NOT barrier OR coalesce(noted_at = ANY(%(passed)s::timestamptz[]), false) AS passes
-    FROM beaas.journal_commands
-    WHERE released_at IS NULL
-), held AS (
+WITH held AS (
     SELECT tenant_id, customer_id, min(sequence) AS sequence
-    FROM waiting WHERE NOT passes GROUP BY tenant_id, customer_id
-), clear AS (
-    SELECT w.tenant_id, w.command_id
-    FROM waiting AS w LEFT JOIN held AS h USING (tenant_id, customer_id)
-    WHERE h.sequence IS NULL OR w.sequence < h.sequence
-    ORDER BY w.sequence
-    LIMIT %(most)s
+    FROM beaas.journal_commands
+    WHERE released_at IS NULL AND barrier AND NOT coalesce(noted_at = ANY(%(passed)s::timestamptz[]), false)
+    GROUP BY tenant_id, customer_id
 )
 SELECT c.tenant_id, c.command_id, c.customer_id, c.kind, c.at, c.payload, c.correlation_id, c.causation_id
 FROM beaas.journal_commands AS c
-JOIN clear USING (tenant_id, command_id)
-WHERE c.released_at IS NULL
+LEFT JOIN held AS h USING (tenant_id, customer_id)
+WHERE c.released_at IS NULL AND (h.sequence IS NULL OR c.sequence < h.sequence)
 ORDER BY c.sequence
-FOR UPDATE OF c
+LIMIT %(most)s
 
 -- name: mark_released :execrows
--- Marks commands as released; those that no statement answers are settled by that.
+-- Marks commands, whose ids no two tenants share, as released; those that no statement answers are settled by that.
 UPDATE beaas.journal_commands
 SET released_at = %(released_at)s,
     settled_at = CASE WHEN kind = 'UsageVoided' THEN %(released_at)s ELSE settled_at END
-WHERE (tenant_id, command_id) IN (SELECT * FROM unnest(%(tenant_ids)s::text[], %(command_ids)s::uuid[]))
+WHERE tenant_id = ANY(%(tenant_ids)s::text[]) AND command_id = ANY(%(command_ids)s::uuid[])
 AND released_at IS NULL
 
 -- name: count_waiting :one

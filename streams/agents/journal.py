@@ -1,0 +1,63 @@
+"""Reading the journal back: a few commands need usage that stands before them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from streams.batching.batch import Record
+
+FETCH_RECORDS: Final = 5_000
+READ_WITHIN_S: Final = 60.0
+
+
+class JournalReader:
+    """Reads committed records of the journal by position; one for a worker, connected when first needed."""
+
+    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+        self._servers, self._topic = bootstrap_servers, topic
+        self._consumer: AIOKafkaConsumer | None = None
+        self._turn = asyncio.Lock()
+
+    async def records(self, partition: int, start: int, end: int) -> AsyncGenerator[Record, None]:
+        """Yield the records of positions [start, end) that are committed and still there.
+
+        Raises:
+            TimeoutError: the broker hands nothing over for a minute.
+        """
+        async with self._turn:
+            consumer = await self._connected()
+            source = TopicPartition(self._topic, partition)
+            consumer.assign([source])
+            consumer.seek(source, start)
+            while await consumer.position(source) < end:
+                async with asyncio.timeout(READ_WITHIN_S):
+                    fetched = await consumer.getmany(source, timeout_ms=1_000, max_records=FETCH_RECORDS)
+                for record in fetched.get(source, ()):
+                    if record.offset >= end:
+                        return
+                    yield record
+
+    async def stop(self) -> None:
+        """Leave the broker."""
+        if self._consumer is not None:
+            await self._consumer.stop()
+            self._consumer = None
+
+    async def _connected(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=self._servers,
+                isolation_level="read_committed",
+                enable_auto_commit=False,
+                auto_offset_reset="none",  # a position that retention deleted must be an error, not another one
+                max_partition_fetch_bytes=4 << 20,
+            )
+            await consumer.start()
+            self._consumer = consumer
+        return self._consumer

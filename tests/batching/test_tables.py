@@ -1,0 +1,98 @@
+"""Tables, their changelog records, and the local stores."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import rocksdict
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.batching.stores import MemoryStore, RocksStore, Store, Stores
+from streams.batching.tables import FoldTable, PackedIdTable
+
+TABLE = FoldTable("accounts", "app-accounts-changelog")
+IDS = PackedIdTable("ids", "app-ids-changelog", retention_s=60)
+
+
+@dataclass
+class Record:
+    """A changelog record, as far as a table looks at it."""
+
+    key: bytes
+    value: bytes | None
+
+
+def row(number: int) -> tuple[bytes, bytes]:
+    return number.to_bytes(16, "big"), number.to_bytes(8, "big") * 2
+
+
+@given(st.lists(st.tuples(st.binary(min_size=16, max_size=16), st.binary(min_size=16, max_size=16))))
+def test_unpacking_packed_ids_gives_them_back(rows: list[tuple[bytes, bytes]]) -> None:
+    records = [Record(key, value) for key, value in IDS.pack(rows)]
+    assert IDS.unpack(records) == rows
+
+
+def test_packed_records_stay_under_the_batch_size_and_are_keyed_by_their_first_row() -> None:
+    rows = [row(number) for number in range(45_000)]
+    records = list(IDS.pack(rows))
+    assert [(key, len(value or b"")) for key, value in records] == [
+        (rows[0][1][:8], 640_000),
+        (rows[20_000][1][:8], 640_000),
+        (rows[40_000][1][:8], 160_000),
+    ]
+
+
+@pytest.mark.parametrize("bad", [(b"short", b"v" * 16), (b"k" * 16, b"v" * 15), (b"k" * 16, None)])
+def test_an_id_row_of_another_size_is_refused(bad: tuple[bytes, bytes | None]) -> None:
+    with pytest.raises(ValueError, match="table ids: an id row must be 16 \\+ 16 bytes"):
+        list(IDS.pack([row(1), bad]))
+
+
+def test_unpacking_a_table_keeps_the_last_value_of_a_key() -> None:
+    records = [Record(b"a", b"1"), Record(b"b", b"1"), Record(b"a", None)]
+    assert TABLE.unpack(records) == [(b"a", None), (b"b", b"1")]
+
+
+OPENERS: dict[str, Callable[[Path], Store]] = {
+    "memory": lambda _: MemoryStore(),
+    "rocksdb": lambda path: RocksStore(path, None, rocksdict.Cache(1 << 20)),
+    "rocksdb with expiry": lambda path: RocksStore(path, 3600, rocksdict.Cache(1 << 20)),
+}
+
+
+@pytest.mark.parametrize("kind", OPENERS)
+def test_a_store_holds_what_was_written_and_how_far(kind: str, tmp_path: Path) -> None:
+    store = OPENERS[kind](tmp_path / "store")
+    assert (store.changelog_offset, store.get(b"a")) == (None, None)
+    store.write([(b"a", b"1"), (b"b", b"2"), (b"c", b"3")], 7)
+    store.write([(b"b", None), (b"c", b"4"), (b"absent", None)], 9)
+    assert store.changelog_offset == 9
+    assert store.get_many([b"c", b"b", b"a"]) == [b"4", None, b"1"]
+    store.clear()
+    assert (store.changelog_offset, store.get_many([b"a"])) == (None, [None])
+    store.close()
+
+
+def test_a_rocksdb_store_outlives_its_process(tmp_path: Path) -> None:
+    stores = Stores("rocksdb://", tmp_path, [TABLE, IDS])
+    stores.keep([0, 1])
+    stores[1][TABLE].write([(b"a", b"1")], 5)
+    stores.close()
+    again = Stores("rocksdb://", tmp_path, [TABLE, IDS]).keep([1])
+    assert {p: {t.name: s.changelog_offset for t, s in tables.items()} for p, tables in again.items()} == {
+        1: {"accounts": 5, "ids": None}
+    }
+
+
+def test_a_partition_that_stays_keeps_its_store_and_others_are_closed(tmp_path: Path) -> None:
+    stores = Stores("memory://", tmp_path, [TABLE])
+    kept = stores.keep([0, 1])[1][TABLE]
+    assert stores.keep([1, 2])[1][TABLE] is kept
+    assert list(stores.keep([2])) == [2]
+
+
+def test_an_unknown_store_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="use rocksdb:// or memory://"):
+        Stores("redis://", tmp_path, [TABLE])
