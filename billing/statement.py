@@ -1,7 +1,5 @@
 """What rating says: statements of rated lines, running totals, and what became of an entry."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -44,9 +42,9 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
     """The rated lines of one command, in the order of the invoice.
 
-    Every command has one, without lines where nothing is owed: then no invoice is drawn, and still it is known that the
-    command was rated. `statement_id` is a function of the account, the subscription and the command alone, so a refolded
-    journal names the same statements.
+    Every command has one, without lines where nothing is owed: then no invoice is drawn, and still it is known that
+    the command was rated. `statement_id` is a function of the account, the subscription and the command alone, so a
+    refolded journal names the same statements.
     """
 
     statement_id: str

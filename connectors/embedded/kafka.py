@@ -18,7 +18,7 @@ from connectors.embedded.server import Server, accepts
 
 _MESSAGE_LIMIT_BYTES: Final = 16 * 1024 * 1024
 _FOREVER_MINUTES: Final = 10 * 366 * 24 * 60
-_FORMAT_WITHIN_S: Final = 60.0
+_FORMAT_WITHIN_S: Final = 120.0
 _METADATA_TIMEOUT_S: Final = 5.0
 
 _HEAP: Final = ("-Xms128m", "-Xmx768m")

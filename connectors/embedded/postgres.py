@@ -18,7 +18,7 @@ from connectors.embedded.postgres_place import Place
 from connectors.embedded.server import Server
 
 _SUPERUSER: Final = "postgres"
-_INITDB_WITHIN_S: Final = 60.0
+_INITDB_WITHIN_S: Final = 120.0
 _CONNECT_TIMEOUT_S: Final = 5
 
 _SETTINGS: Final = {

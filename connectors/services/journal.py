@@ -75,6 +75,8 @@ def announce(work: UnitOfWork, step: Step) -> None:
 
 
 async def _tick(work: UnitOfWork, steps: Sequence[Step]) -> None:
+    if not steps:
+        return
     await schedule.record_ticks(
         work.connection,
         tenant_ids=[step.after.tenant for step in steps],

@@ -148,6 +148,16 @@ def test_late_usage_is_the_difference_on_the_next_statement_once() -> None:
     ]
 
 
+def test_each_adjustment_goes_on_from_the_one_before() -> None:
+    journal = started(per_unit())
+    journal.close("2026-02-01")
+    journal.use("late", "2026-01-31", "4")
+    journal.close("2026-03-01")
+    journal.use("later", "2026-01-31", "1")
+    journal.cancel("2026-03-31")
+    assert [brief(statement)[0][2:4] for statement in journal.statements] == [("0", "0"), ("4", "400"), ("1", "100")]
+
+
 def test_a_group_first_seen_late_owes_all_of_it_and_one_that_lost_its_events_nothing() -> None:
     journal = started(per_unit(minimum_amount="5"), meters=[GROUPED])
     journal.append(usage("a", "2026-01-05", "2", region="us"))

@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[at
 from connectors.embedded.cluster import EmbeddedServers
 from tests.support.processes import listening_addresses, processes_of
 
-KILLED_AND_BACK_WITHIN_S = 20  # 3 s on an idle machine; the broker's default session alone would take 9
+KILLED_AND_BACK_WITHIN_S = 60  # 3 s on an idle machine
 
 
 async def write_one_record(servers: EmbeddedServers, topic: str, value: bytes) -> None:

@@ -15,7 +15,7 @@ from connectors.embedded.errors import NotRunningError
 from tests.support.processes import processes_of
 
 SCRIPT = Path(__file__).with_name("up_on_fake_roles.py")
-WITHIN_S = 60
+WITHIN_S = 90
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Unpack
 from uuid import UUID, uuid4
 
 import msgspec
@@ -24,7 +25,7 @@ from connectors.relay.relay import Limits
 from connectors.relay.run import RelaySettings, run_relay
 from connectors.relay.slots import Shard, SlotHealth, connect, drop_slot, inspect_slot, shard_of
 from tests.bus.kafka_auditor import KafkaAuditor
-from tests.relay.options import PARTITIONS, SLICE_SIZE, ProcessOptions
+from tests.relay.options import PARTITIONS, SLICE_SIZE, ProcessOptions, Unusual
 
 OCCURRED_AT = datetime(2013, 1, 31, 5, 0, 0, 250_000, tzinfo=UTC)
 _SCRIPT = Path(__file__).with_name("relay_process.py")
@@ -184,11 +185,9 @@ class RelayProcess:
 
     @classmethod
     @asynccontextmanager
-    async def started(
-        cls, bench: Bench, *, publish_delay_s: float = 0.0, plant: str = ""
-    ) -> AsyncIterator["RelayProcess"]:
-        """A relay that has begun to read; killed at the end of the block if it still runs."""
-        options = ProcessOptions(bench.url, bench.kafka.bootstrap_servers, bench.topic_prefix, publish_delay_s, plant)
+    async def started(cls, bench: Bench, **unusual: Unpack[Unusual]) -> AsyncIterator["RelayProcess"]:
+        """A relay on the bench; killed at the end of the block if it still runs."""
+        options = ProcessOptions(bench.url, bench.kafka.bootstrap_servers, bench.topic_prefix, **unusual)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             str(_SCRIPT),

@@ -42,7 +42,7 @@ class SlowBus(KafkaBus):
 
 def main() -> int:
     options = msgspec.json.decode(sys.stdin.buffer.read(), type=ProcessOptions)
-    vars(connectors.relay.replication)["STATUS_INTERVAL_S"] = 0.01  # confirm often: more to get wrong
+    vars(connectors.relay.replication)["STATUS_INTERVAL_S"] = options.status_interval_s
     if options.plant == "confirm-before-ack":
         vars(connectors.relay.run)["Relay"] = ConfirmsBeforeTheAck
     bus = SlowBus(options.bootstrap_servers, partitions=PARTITIONS)

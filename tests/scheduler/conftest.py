@@ -1,4 +1,4 @@
-"""A world for each test, copied from one that was migrated once."""
+"""An empty world for each test."""
 
 from tests.services.worlds import migrated, world
 

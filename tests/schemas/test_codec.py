@@ -180,7 +180,13 @@ def topic_named(record: str) -> topics.Topic:
 
 def test_an_amount_or_instant_beyond_its_range_is_refused() -> None:
     wide = json.loads(schema_text("beaas.credit.CreditGranted"))
-    fields = {"grant_id": "g", "tenant_id": "t", "customer_id": "c", "currency": "USD", "amount_minor": b"\x7f" * 40}
+    fields: dict[str, object] = {
+        "grant_id": "g",
+        "tenant_id": "t",
+        "customer_id": "c",
+        "currency": "USD",
+        "amount_minor": b"\x7f" * 40,
+    }
     fields |= {"priority": 1, "expires_at": None, "granted_at": 0}
     wide["fields"][4]["type"] = "bytes"
     wide["fields"][7]["type"] = "long"

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ TERMS = domain.Terms(
     meters=({"code": "miles", "event": "flight.departed", "aggregation": "sum", "property": "distance_miles"},),
     prices=({"code": "gates", "type": "recurring", "amount": "2500.00", "tiers": [{"up_to": None}], "on": True},),
 )
-COMMAND = {
+COMMAND: dict[str, Any] = {
     "command_id": "0198",
     "tenant": "EWR",
     "customer": "UA",

@@ -3,6 +3,7 @@
 import io
 import json
 import random
+from typing import Any
 
 import fastavro
 import pytest
@@ -40,7 +41,7 @@ def by_fastavro(payload: bytes) -> Usage | None:
     plain["fields"][5]["type"] = "long"
     body = io.BytesIO(payload[5:])
     try:
-        fields = fastavro.schemaless_reader(body, fastavro.parse_schema(plain), None)
+        fields: Any = fastavro.schemaless_reader(body, fastavro.parse_schema(plain), None)
     except Exception:  # noqa: BLE001 - what it raises is not said
         return None
     if body.tell() != len(payload) - 5:
@@ -124,6 +125,8 @@ READABLE = {
     "an empty subscription": b"\x00\x02\x00",
     "a length with a byte too many": b"\x02\x82\x00a\x02b\x00\x00",
     "a union's index with a byte too many": b"\x00\x80\x00",
+    "a sized block that looks like an empty one before a subscription": b"\x01\x00\x02\x06\x00\x00\x00",
+    "a second block that looks like a subscription": b"\x02\x02a\x02b\x02\x02\x06\x00\x00\x00",
 }
 
 
@@ -139,6 +142,12 @@ def test_odd_varints_of_the_instant_are_read_as_fastavro_reads_them(instant: byt
     payload = CODEC.usage_frame + HEAD + instant + b"\x00\x00"
     assert by_fastavro(payload) is not None
     assert CODEC.decode_usage(payload) == by_fastavro(payload)
+
+
+def test_an_instant_whose_ninth_byte_looks_like_a_count_is_read_as_fastavro_reads_it() -> None:
+    payload = CODEC.usage_frame + HEAD + b"\x80" * 8 + b"\x02\x00\x00\x00\x00"
+    assert by_fastavro(payload) is None
+    assert by_codec(CODEC, payload) is None
 
 
 def test_an_instant_without_end_is_refused_at_once() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from typing import LiteralString
 from uuid import uuid4
 
 import psycopg
@@ -34,29 +35,47 @@ def outbox() -> Outbox:
 
 
 @contextmanager
-def database(server_url: str, template: str) -> Iterator[str]:
+def database(server_url: str) -> Iterator[str]:
     """A database that lives as long as the block."""
     name = f"world_{uuid4().hex}"
-    copied = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(copied)
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         try:
             yield make_conninfo(server_url, dbname=name)
         finally:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+EMPTY: LiteralString = """
+DO $$
+DECLARE
+    guarded regclass;
+BEGIN
+    FOR guarded IN SELECT tgrelid::regclass FROM pg_trigger WHERE tgname = 'frozen' LOOP
+        EXECUTE format('ALTER TABLE %s DISABLE TRIGGER frozen', guarded);
+    END LOOP;
+    TRUNCATE beaas.tenants, beaas.billing_events CASCADE;
+    FOR guarded IN SELECT tgrelid::regclass FROM pg_trigger WHERE tgname = 'frozen' LOOP
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER frozen', guarded);
+    END LOOP;
+END
+$$
+"""
+"""Takes every row that a test wrote: a fifth of the time that a new database takes."""
+
+
 @pytest.fixture(scope="session")
 def migrated(servers: EmbeddedServers) -> Iterator[str]:
-    """The name of a migrated database to copy."""
-    with database(servers.postgres_url, "template1") as url:
+    """The address of a migrated database."""
+    with database(servers.postgres_url) as url:
         migrate(url)
-        yield str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
+        yield url
 
 
 @pytest_asyncio.fixture
-async def world(servers: EmbeddedServers, migrated: str) -> AsyncIterator[World]:
+async def world(migrated: str) -> AsyncIterator[World]:
     """An empty world."""
-    with database(servers.postgres_url, migrated) as url:
-        async with open_pool(url, Role.SERVICE, application_name="test service") as pool:
-            yield World(url, pool, outbox())
+    with psycopg.connect(migrated) as connection:
+        connection.execute(EMPTY)
+    async with open_pool(migrated, Role.SERVICE, application_name="test service") as pool:
+        yield World(migrated, pool, outbox())

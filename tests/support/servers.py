@@ -22,7 +22,7 @@ def directory_for_servers() -> Iterator[Path]:
         yield path
     finally:
         remove_files_elsewhere(path / "servers" / "postgres")
-        shutil.rmtree(path)
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.fixture
