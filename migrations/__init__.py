@@ -1,0 +1,1 @@
+"""The tables: SQL by domain, applied in the order of the numbers."""

@@ -21,7 +21,9 @@ from billing.period import billing_period, boundary, containing
 from connectors.embedded.up import Role, up
 from connectors.usage_file.reader import read_usage
 from connectors.usage_file.sender import Sent, send_usage
-from examples.flights import show, stages
+from examples import show
+from examples.flights import stages
+from examples.flights.compare import compare
 from schemas import topics
 from streams.app import codec_of
 from streams.cli.commands import apply_file, move_clock, progress_bar
@@ -43,7 +45,7 @@ COLUMNS: Final = {"tenant_id": "origin", "customer_id": "carrier"}
 DRAWN: Final = (("EWR", "UA", 3), ("JFK", "B6", 7), ("LGA", "YV", 12))
 """Which invoices are drawn: tenant, customer, how many months after the first."""
 
-console: Final = Console(highlight=False)
+console: Final = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
 
 
 @dataclass(slots=True)
@@ -153,7 +155,7 @@ def report(year: Year) -> int:
         balance, balanced = show.trial_balance(connection)
         console.print(balance)
     console.print(stages.table(year.stages))
-    equal, expected, differences = show.compare(found, HERE / "expected.csv")
+    equal, expected, differences = compare(found, HERE / "expected.csv")
     for difference in differences[:20]:
         console.print(f"[red]{difference}[/]")
     console.print(

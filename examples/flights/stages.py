@@ -66,7 +66,7 @@ async def _sample(session: aiohttp.ClientSession, announced: Path, metric: str, 
 
 def table(stages: dict[str, Stage]) -> RenderableType:
     """Events per second of each stage while it was busy, and per second of its own CPU time."""
-    shown = Table(title="Stages", box=box.SIMPLE_HEAD, title_justify="left", width=84)
+    shown = Table(title="Stages", box=box.SIMPLE_HEAD, title_justify="left")
     shown.add_column("stage")
     for heading in ("records", "busy s", "records/s", "CPU s", "records/CPU s"):
         shown.add_column(heading, justify="right")

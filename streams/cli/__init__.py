@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - cyclopts reads the annotations when it runs
 from typing import TYPE_CHECKING, Final, Literal
 
 from cyclopts import App

@@ -41,7 +41,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     session_timeout_s: float = 6.0
     flush_interval_s: float = 0.1
     die_at: str = ""
-    """`before commit`, `before store`, `between stores`: where in a flush to die …"""
+    """Where in a flush to die: `before commit`, `before store`, `between stores`; a planted bug's `between halves` …"""
     die_in_flush: int = 0
     """… and in which flush of this process (0: in none)."""
     lose_every: int = 0
@@ -141,11 +141,17 @@ def _plant(run: Run) -> None:
     """Puts a bug in that the tests must find."""
     transact, make, ledger_commit = FencedProducer.transact, FencedProducer.__init__, Ledger.commit
 
+    def die_between_halves() -> None:
+        if run.die_at == "between halves":
+            os.kill(os.getpid(), signal.SIGKILL)
+
     async def apart(self: FencedProducer, writes: Iterable[Write]) -> dict[tuple[str, int], int]:
         """Each topic in a transaction of its own, outcomes first."""
         last: dict[tuple[str, int], int] = {}
         for write in reversed(list(writes)):
             last.update(await transact(self, [write]))
+            if write.topic == run.outcomes:
+                die_between_halves()
         return last
 
     def alone(self: FencedProducer, settings: BatchSettings, transactional_id: str) -> None:
@@ -155,6 +161,7 @@ def _plant(run: Run) -> None:
     async def ahead(self: Ledger, flush: Flush, position: int) -> None:
         """The position is committed, and only then what led to it."""
         await ledger_commit(self, Flush(), position)
+        die_between_halves()
         await ledger_commit(self, flush, position)
 
     match run.planted:

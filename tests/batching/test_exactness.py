@@ -12,9 +12,9 @@ import pytest
 from tests.batching.harness import RESTART_ME, Lane
 
 LONG = int(os.environ.get("BEAAS_LONG_TESTS", "0"))
-"""Multiplies kills and records; the suite runs them in small."""
+"""Multiplies the kills; the suite runs them in small."""
 
-KILLS = 3 * (1 + 3 * LONG)
+KILLS = 4 * (1 + 3 * LONG)
 RATE = 4_000
 
 
@@ -25,19 +25,35 @@ def lane(servers: Any, tmp_path: Path) -> Iterator[Lane]:
     lane.close()
 
 
+class Filling:
+    """The source is filled at a steady rate until `stop`."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane, self._stopped = lane, threading.Event()
+        self._thread = threading.Thread(target=self._fill)
+        self._thread.start()
+
+    def _fill(self) -> None:
+        first = 0
+        while not self._stopped.is_set():
+            self._lane.fill(RATE // 4, first=first, rate=RATE)
+            first += RATE // 4
+
+    def stop(self) -> None:
+        """The last record is acknowledged."""
+        self._stopped.set()
+        self._thread.join()
+
+
 @pytest.fixture
-def filling(lane: Lane) -> Iterator[threading.Thread]:
-    """The source is being filled at a steady rate meanwhile."""
-    thread = threading.Thread(target=lane.fill, args=(RATE * KILLS * 2,), kwargs={"rate": RATE})
-    thread.start()
-    yield thread
-    thread.join()
+def filling(lane: Lane) -> Iterator[Filling]:
+    filling = Filling(lane)
+    yield filling
+    filling.stop()
 
 
 @pytest.mark.parametrize("store", ["rocksdb://", *["memory://"] * bool(LONG)])
-def test_nothing_is_lost_or_doubled_when_static_members_are_killed(
-    lane: Lane, filling: threading.Thread, store: str
-) -> None:
+def test_nothing_is_lost_or_doubled_when_static_members_are_killed(lane: Lane, filling: Filling, store: str) -> None:
     """Worker a comes back to its own disk, worker b to an empty one."""
     for instance in ("a", "b"):
         lane.start(instance, store=store)
@@ -48,7 +64,7 @@ def test_nothing_is_lost_or_doubled_when_static_members_are_killed(
         if victim == "b":
             lane.wipe(victim)
         lane.start(victim, store=store)
-    filling.join()
+    filling.stop()
     lane.wait_until_folded(store=store)
     assert lane.differences() == []
 
@@ -64,33 +80,31 @@ def _sleep_through_the_session(lane: Lane, **options: object) -> None:
     lane.send("a", signal.SIGCONT)
 
 
-def test_a_worker_that_wakes_after_its_session_leaves_without_doubling_anything(
-    lane: Lane, filling: threading.Thread
-) -> None:
+def test_a_worker_that_wakes_after_its_session_leaves_without_doubling_anything(lane: Lane, filling: Filling) -> None:
     _sleep_through_the_session(lane)
     assert lane.reap("a") == RESTART_ME
     assert "Fenced" in lane.log("a")
-    filling.join()
+    filling.stop()
     lane.wait_until_folded()
     assert lane.differences() == []
 
 
 @pytest.mark.skipif(not LONG, reason="set BEAAS_LONG_TESTS=1")
-def test_the_check_sees_a_worker_that_nobody_fenced(lane: Lane, filling: threading.Thread) -> None:
+def test_the_check_sees_a_worker_that_nobody_fenced(lane: Lane, filling: Filling) -> None:
     _sleep_through_the_session(lane, planted="no fence")
-    filling.join()
+    filling.stop()
     lane.wait_until_folded(planted="no fence")
     assert lane.differences() != []
 
 
-def test_scaling_up_and_gracefully_down_loses_and_doubles_nothing(lane: Lane, filling: threading.Thread) -> None:
+def test_scaling_up_and_gracefully_down_loses_and_doubles_nothing(lane: Lane, filling: Filling) -> None:
     lane.start("a")
     lane.wait_until_moving()
     lane.start("b")
     lane.start("c")
     lane.wait_until_shared("a", "b", "c")
     lane.wait_until_moving()
-    filling.join()
+    filling.stop()
     assert [lane.end(instance, signal.SIGTERM) for instance in ("a", "b")] == [0, 0]
     lane.fill(2_000, first=10_000_000)
     lane.wait_until_folded()
@@ -122,7 +136,7 @@ def test_flushes_that_are_cut_off_at_any_point_count_once(lane: Lane) -> None:
 @pytest.mark.parametrize("planted", ["two transactions", "position ahead"])
 def test_the_check_sees_a_flush_that_is_not_one_transaction(lane: Lane, planted: str) -> None:
     lane.fill(4_000)
-    lane.start("a", die_at="before commit", die_in_flush=6, planted=planted)
+    lane.start("a", die_at="between halves", planted=planted)
     assert lane.reap("a") == -signal.SIGKILL
     lane.start("a", planted=planted)
     lane.wait_until_folded()

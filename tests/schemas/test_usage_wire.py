@@ -137,7 +137,16 @@ def test_what_avro_allows_and_few_write_is_read(tail: bytes) -> None:
     assert CODEC.decode_usage(payload) == by_fastavro(payload)
 
 
-@pytest.mark.parametrize("instant", [b"\x80" * 7 + b"\x00", b"\x80" * 9 + b"\x01", b"\x00", b"\xff" * 9 + b"\x01"])
+@pytest.mark.parametrize(
+    "instant",
+    [
+        b"\x80" * 7 + b"\x00",
+        b"\x80" * 9 + b"\x01",
+        b"\x00",
+        b"\xff" * 9 + b"\x01",
+        b"\x02" + b"\x02\x08\xc3\xa9\xc3\xa9\x00",  # one byte, and a property whose bytes look like the rest of it
+    ],
+)
 def test_odd_varints_of_the_instant_are_read_as_fastavro_reads_them(instant: bytes) -> None:
     payload = CODEC.usage_frame + HEAD + instant + b"\x00\x00"
     assert by_fastavro(payload) is not None

@@ -1,11 +1,9 @@
-"""Draws what the year became: invoices as a person reads them, the trial balance, the comparison."""
+"""Draws what came out: invoices as a person reads them, the trial balance."""
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -16,7 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from datetime import datetime
 
     import psycopg
     from rich.console import RenderableType
@@ -111,7 +109,7 @@ def trial_balance(connection: psycopg.Connection) -> tuple[RenderableType, bool]
     """The table, and whether debits equal credits for every tenant and currency."""
     with connection.cursor(row_factory=class_row(ShownBalance)) as cursor:
         rows = cursor.execute(BALANCE).fetchall()
-    table = Table(title="Trial balance", box=box.SIMPLE_HEAD, title_justify="left", width=84)
+    table = Table(title="Trial balance", box=box.SIMPLE_HEAD, title_justify="left")
     for heading in ("tenant", "account"):
         table.add_column(heading)
     for heading in ("debit", "credit"):
@@ -126,23 +124,3 @@ def trial_balance(connection: psycopg.Connection) -> tuple[RenderableType, bool]
     debit, credit = sum(r.debit for r in rows), sum(r.credit for r in rows)
     table.add_row("[bold]all[/]", "", f"[bold]{debit:,f}[/]", f"[bold]{credit:,f}[/]")
     return table, bool(rows) and not any(difference.values())
-
-
-def compare(found: list[ShownInvoice], expected: Path) -> tuple[int, int, list[str]]:
-    """How many expected invoices came out to the cent, of how many, and what differs."""
-    have: dict[tuple[str, str, datetime], list[ShownInvoice]] = {}
-    for invoice in found:
-        have.setdefault((invoice.tenant, invoice.customer, invoice.issued_at), []).append(invoice)
-    equal, total, differences = 0, 0, []
-    with expected.open(newline="") as file:
-        for row in csv.DictReader(file):
-            total += 1
-            key = (row["tenant"], row["customer"], datetime.fromisoformat(row["issued_at"]))
-            wanted = tuple(Decimal(row[name]) for name in ("subtotal", "tax", "total"))
-            got = [(one.subtotal, one.tax, one.total) for one in have.pop(key, [])]
-            if got == [wanted]:
-                equal += 1
-            else:
-                differences.append(f"{key[0]} {key[1]} {key[2]:%Y-%m-%d}: expected {wanted}, got {got or 'no invoice'}")
-    differences += [f"{key[0]} {key[1]} {key[2]:%Y-%m-%d}: not expected" for key in have]
-    return equal, total, differences

@@ -1,0 +1,1 @@
+"""The smallest bill: one tenant, one customer, a few events."""
