@@ -65,8 +65,8 @@ class Rounds:
     async def take_due(self) -> int:
         """Takes a batch of what is due, the earliest first over all tenants; returns how many steps that were.
 
-        Where the batch is full, nothing later than its last moment is taken: what falls due of others before that
-        comes first.
+        As many steps at most as subscriptions: so many earliest steps of so many subscriptions are none later than
+        the last subscription's first, and so none later than what falls due of those that are not in the batch.
         """
         async with unit_of_work(self.pool, None, outbox=self.outbox) as work:
             await schedule.serialize_rounds(work.connection)
@@ -79,13 +79,10 @@ class Rounds:
             found = await load(
                 work.connection, [(TenantId(row.tenant_id), SubscriptionId(row.subscription_id)) for row in due]
             )
-            steps = list(fall_due_until(found, self._until(due), self.batch))
+            until = {TenantId(row.tenant_id): row.tenant_now for row in due}
+            steps = list(fall_due_until(found, until, self.batch))
             await journal.take(work, steps)
         return len(steps)
-
-    def _until(self, due: Sequence[subscription.DueSubscriptions]) -> dict[TenantId, datetime]:
-        horizon = due[-1].due_at if len(due) == self.batch else datetime.max.replace(tzinfo=due[-1].due_at.tzinfo)
-        return {TenantId(row.tenant_id): min(row.tenant_now, horizon) for row in due}
 
     async def note(self) -> int:
         """Notes the usage topic's ends for exactly the commands that were committed before the ends were asked for.

@@ -1,12 +1,12 @@
 -- What rating says about usage. These come from the bus, where a tenant or customer may be unknown here: no foreign keys.
 CREATE TABLE beaas.usage_totals (
-    tenant_id beaas.code NOT NULL,
+    tenant_id text NOT NULL,
     customer_id text NOT NULL,
     subscription_id text NOT NULL,
     price_id text NOT NULL,
     line_group jsonb NOT NULL,
     -- Group values are of any length, and an index entry is not.
-    line_group_key uuid NOT NULL GENERATED ALWAYS AS (md5(line_group::text)::uuid) STORED,
+    line_key uuid NOT NULL GENERATED ALWAYS AS (md5(price_id || ' ' || line_group::text)::uuid) STORED,
     period_start timestamptz NOT NULL,
     period_end timestamptz NOT NULL,
     quantity numeric NOT NULL,
@@ -14,14 +14,14 @@ CREATE TABLE beaas.usage_totals (
     currency text NOT NULL REFERENCES beaas.currencies,
     journal_position bigint NOT NULL,
     as_of timestamptz NOT NULL,
-    PRIMARY KEY (tenant_id, customer_id, subscription_id, price_id, period_start, line_group_key)
+    PRIMARY KEY (tenant_id, customer_id, subscription_id, period_start, line_key)
 );
 SELECT beaas.isolate('beaas.usage_totals');
 GRANT SELECT ON beaas.usage_totals TO beaas_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON beaas.usage_totals TO beaas_service;
 
 CREATE TABLE beaas.parked_usage (
-    tenant_id beaas.code NOT NULL,
+    tenant_id text NOT NULL,
     customer_id text NOT NULL,
     events bigint NOT NULL CHECK (events >= 0),
     reason text NOT NULL,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -10,6 +11,7 @@ from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionErro
 from streams.batching.settings import BatchSettings
 from streams.batching.tables import FoldTable
 
+_MISSING_AFTER_S = 2.0
 _CREATED_WITHIN_S = 15.0
 _POLL_S = 0.05
 
@@ -46,7 +48,7 @@ async def prepare(settings: BatchSettings, source: str, published: Sequence[str]
 
 
 async def _require(admin: Any, topic: str) -> int:
-    if not (found := await _count(admin, topic)):
+    if not (found := await _appeared(admin, topic, _MISSING_AFTER_S)):
         raise TopicError(f"topic {topic} does not exist: create it first, with the partition count it shall keep")
     return found
 
@@ -68,7 +70,14 @@ async def _create(admin: Any, settings: BatchSettings, table: FoldTable, partiti
     code, *_, message = response.topic_errors[0][1:]
     if code not in {0, TopicAlreadyExistsError.errno}:  # another worker may have been quicker
         raise for_code(code)(f"{table.changelog}: {message}")
-    async with asyncio.timeout(_CREATED_WITHIN_S):
-        while not (found := await _count(admin, table.changelog)):  # noqa: ASYNC110 - Kafka tells nobody when it is done
-            await asyncio.sleep(_POLL_S)
+    if not (found := await _appeared(admin, table.changelog, _CREATED_WITHIN_S)):
+        raise TopicError(f"{table.changelog} was created, but Kafka doesn't show it after {_CREATED_WITHIN_S} s")
+    return found
+
+
+async def _appeared(admin: Any, topic: str, within_s: float) -> int:
+    """The topic's partitions, 0 if it did not appear in time; a broker hears of a new topic a little later."""
+    deadline = monotonic() + within_s
+    while not (found := await _count(admin, topic)) and monotonic() < deadline:  # noqa: ASYNC110 - Kafka tells nobody
+        await asyncio.sleep(_POLL_S)
     return found

@@ -47,7 +47,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     lose_every: int = 0
     """Faust loses every such delivery on its way to the keepers (0: none)."""
     planted: str = ""
-    """A bug: `two transactions`, `position ahead`, `no fence`."""
+    """A bug, by its name in `BUGS`."""
 
 
 class Counting:
@@ -137,50 +137,60 @@ def _lose_deliveries(run: Run) -> None:
         Keepers.offer = lossy  # type: ignore[method-assign]
 
 
-def _plant(run: Run) -> None:
-    """Puts a bug in that the tests must find."""
-    transact, make, ledger_commit = FencedProducer.transact, FencedProducer.__init__, Ledger.commit
-
-    def die_between_halves() -> None:
-        if run.die_at == "between halves":
-            os.kill(os.getpid(), signal.SIGKILL)
+def _plant_two_transactions(run: Run) -> None:
+    """Each topic goes out in a transaction of its own, outcomes first."""
+    transact = FencedProducer.transact
 
     async def apart(self: FencedProducer, writes: Iterable[Write]) -> dict[tuple[str, int], int]:
-        """Each topic in a transaction of its own, outcomes first."""
         last: dict[tuple[str, int], int] = {}
         for write in reversed(list(writes)):
             last.update(await transact(self, [write]))
             if write.topic == run.outcomes:
-                die_between_halves()
+                _die_between_halves(run)
         return last
 
-    def alone(self: FencedProducer, settings: BatchSettings, transactional_id: str) -> None:
-        """A transactional id that no other process has: nobody is fenced."""
-        make(self, settings, f"{transactional_id}-{os.getpid()}")
+    FencedProducer.transact = apart  # type: ignore[method-assign]
+
+
+def _plant_position_ahead(run: Run) -> None:
+    """The position is committed, and only then what led to it."""
+    commit = Ledger.commit
 
     async def ahead(self: Ledger, flush: Flush, position: int) -> None:
-        """The position is committed, and only then what led to it."""
-        await ledger_commit(self, Flush(), position)
-        die_between_halves()
-        await ledger_commit(self, flush, position)
+        await commit(self, Flush(), position)
+        _die_between_halves(run)
+        await commit(self, flush, position)
 
-    match run.planted:
-        case "two transactions":
-            FencedProducer.transact = apart  # type: ignore[method-assign]
-        case "no fence":
-            FencedProducer.__init__ = alone  # type: ignore[method-assign]
-        case "position ahead":
-            Ledger.commit = ahead  # type: ignore[method-assign]
-        case "":
-            pass
-        case unknown:
-            raise ValueError(unknown)
+    Ledger.commit = ahead  # type: ignore[method-assign]
+
+
+def _plant_no_fence(_: Run) -> None:
+    """Every process has transactional ids of its own, so nobody is fenced."""
+    make = FencedProducer.__init__
+
+    def alone(self: FencedProducer, settings: BatchSettings, transactional_id: str) -> None:
+        make(self, settings, f"{transactional_id}-{os.getpid()}")
+
+    FencedProducer.__init__ = alone  # type: ignore[method-assign]
+
+
+def _die_between_halves(run: Run) -> None:
+    if run.die_at == "between halves":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+BUGS = {
+    "two transactions": _plant_two_transactions,
+    "position ahead": _plant_position_ahead,
+    "no fence": _plant_no_fence,
+}
 
 
 async def main(run: Run) -> None:
     _die_in_flush(run)
     _lose_deliveries(run)
-    _plant(run)
+    if run.planted:
+        BUGS[run.planted](run)
     app = BatchApp(
         run.app_id,
         BatchSettings(

@@ -92,3 +92,28 @@ def test_a_law_of_the_schema_holds_and_sees_what_breaks_it(shared_owner: psycopg
     with shared_owner.transaction(force_rollback=True):
         shared_owner.execute(planted)
         assert {name for (name,) in shared_owner.execute(broken_by)} == exceptions | seen
+
+
+LOOK_UP = "EXPLAIN (GENERIC_PLAN) SELECT 1 FROM ONLY {} WHERE {} FOR KEY SHARE"
+KEYS = """
+SELECT confrelid::regclass::text, array_agg(attname::text ORDER BY attname) FROM pg_constraint
+JOIN pg_attribute ON attrelid = confrelid AND attnum = ANY(confkey)
+WHERE contype = 'f' AND connamespace = 'beaas'::regnamespace GROUP BY pg_constraint.oid, confrelid
+"""
+
+
+def test_no_key_is_looked_up_among_all_rows_of_its_tenant(shared_owner: psycopg.Connection) -> None:
+    """On tables that nobody has analysed yet, too: a session keeps the plan that it made on the first day."""
+    with shared_owner.transaction(force_rollback=True):
+        shared_owner.execute("SET LOCAL enable_seqscan = off")
+        shared_owner.execute("SET LOCAL enable_bitmapscan = off")
+        plans = {}
+        for table, columns in shared_owner.execute(KEYS).fetchall():
+            conditions = " AND ".join(f"{column} = ${place}" for place, column in enumerate(columns, start=1))
+            query = LOOK_UP.format(table, conditions).encode()
+            explained = psycopg.ClientCursor(shared_owner).execute(
+                query
+            )  # the protocol that lets $1 stand for anything
+            plans[table, *columns] = "\n".join(line for (line,) in explained)
+    assert {key for key, plan in plans.items() if "Index Cond" not in plan or "Filter" in plan} == set()
+    assert ("beaas.invoices", "invoice_id", "tenant_id") in plans

@@ -10,6 +10,7 @@ from connectors.postgres.pool import Pool
 from connectors.postgres.sinks.dead_letters import DeadLetterSink
 from connectors.postgres.sinks.usage_view import UsageViewSink
 from connectors.postgres.unit_of_work import unit_of_work
+from schemas.limits import MAX_ID_CHARS
 from schemas.records import DeadLetter, Header, UsageParked, UsageTotal
 from tests.postgres.builders import FEBRUARY, JANUARY
 
@@ -67,8 +68,8 @@ async def test_the_total_with_the_newest_position_stands(
 ) -> None:
     sink = UsageViewSink(service, outbox)
     await sink.write([total(1, "1", 100), total(3, "2.5", 1250), total(2, "9", 900)])
-    await sink.write([total(2, "9", 900), total(1, "7", 1, region="eu")])
     await sink.write([total(3, "2.5", 1250)])
+    await sink.write([total(2, "9", 900), total(1, "7", 1, region="eu")])
     assert rows(
         owner, "SELECT line_group, quantity::text, amount::text, as_of FROM report.usage_totals ORDER BY 4"
     ) == [
@@ -86,6 +87,15 @@ async def test_a_group_longer_than_an_index_entry_is_kept(
         (5_000,),
         (5_001,),
     ]
+
+
+async def test_parked_usage_of_the_longest_names_that_usage_may_have_is_kept(
+    service: Pool, outbox: Outbox, owner: psycopg.Connection
+) -> None:
+    widest = "".join(chr(0x1F300 + at) for at in range(MAX_ID_CHARS))
+    longest = UsageParked(tenant_id=widest, customer_id=widest, events=1, reason="no-subscription", as_of=JANUARY)
+    await UsageViewSink(service, outbox).write([longest])
+    assert rows(owner, "SELECT tenant, customer FROM report.parked_usage") == [(widest, widest)]
 
 
 async def test_the_newest_count_of_parked_usage_stands_and_zero_is_not_shown(

@@ -28,7 +28,9 @@ async def scheduler(
     stop = asyncio.Event()
     async with open_pool(world.url, Role.SERVICE, application_name=name) as pool:
         made = Rounds(pool, world.outbox, FakeBarrier(), lambda: REAL_NOW)
-        running = asyncio.create_task(run_scheduler(made, stop=stop, metrics=SchedulerMetrics(registry)))
+        running = asyncio.create_task(
+            run_scheduler(made, stop=stop, metrics=SchedulerMetrics(registry), longest_rest_s=60)
+        )
         try:
             yield running, stop
         finally:
@@ -52,14 +54,23 @@ def has_released(world: World, *commands: str) -> Callable[[], Coroutine[Any, An
     return holds
 
 
+def has_rested(registry: CollectorRegistry) -> Callable[[], Coroutine[Any, Any, bool]]:
+    """Whether so many rounds found nothing that the next rest is long: each rest is twice the one before."""
+
+    async def holds() -> bool:
+        return (registry.get_sample_value("beaas_scheduler_round_seconds_count") or 0) >= 7
+
+    return holds
+
+
 async def test_it_wakes_when_a_clock_moves_and_stops_when_it_is_told(world: World) -> None:
     registry = CollectorRegistry()
     await world.apply(file(subscribed()))
     async with scheduler(world, "one", registry) as (running, stop):
         await until(has_released(world, STARTED))
-        await asyncio.sleep(0.6)  # it rests at its longest now, and still is there at once
+        await until(has_rested(registry))
         await set_clock(world, datetime(2026, 2, 1, tzinfo=UTC))
-        assert await until(has_released(world, STARTED, CLOSED[0])) < 0.4
+        assert await until(has_released(world, STARTED, CLOSED[0])) < 1.5  # it began to rest for 3.2 s
         stop.set()
         await asyncio.wait_for(running, 5)
     assert registry.get_sample_value("beaas_scheduler_released_total") == 2

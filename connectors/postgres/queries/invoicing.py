@@ -254,25 +254,3 @@ WHERE j.tenant_id = s.tenant_id AND j.command_id = s.command_id AND j.settled_at
 async def settle_commands(connection: AsyncConnection[Any], *, tenant_ids: list[str], command_ids: list[UUID]) -> None:
     """The commands are answered: what they caused is invoiced, or there was nothing to invoice."""
     await connection.execute(_SETTLE_COMMANDS, {"tenant_ids": tenant_ids, "command_ids": command_ids})
-
-
-_INVOICE_BY_STATEMENT: Final[LiteralString] = """
-SELECT invoice_id, number FROM beaas.invoices WHERE tenant_id = %(tenant_id)s AND statement_id = %(statement_id)s
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class InvoiceByStatement:
-    """A row of `invoice_by_statement`."""
-
-    invoice_id: UUID
-    number: str
-
-
-async def invoice_by_statement(
-    connection: AsyncConnection[Any], *, tenant_id: str, statement_id: str
-) -> InvoiceByStatement | None:
-    """The invoice that was drawn from the statement, if one was."""
-    async with connection.cursor(row_factory=args_row(InvoiceByStatement)) as cursor:
-        await cursor.execute(_INVOICE_BY_STATEMENT, {"tenant_id": tenant_id, "statement_id": statement_id})
-        return await cursor.fetchone()

@@ -80,16 +80,3 @@ async def insert_events(
             "shards": shards,
         },
     )
-
-
-_DELETE_EVENTS: Final[LiteralString] = """
-DELETE FROM beaas.billing_events WHERE id IN (
-    SELECT id FROM beaas.billing_events WHERE created_at < %(before)s ORDER BY created_at LIMIT %(at_most)s::bigint
-)
-"""
-
-
-async def delete_events(connection: AsyncConnection[Any], *, before: datetime, at_most: int) -> int:
-    """Up to `at_most` events that were written before `before` are gone: only for what is on the bus for certain."""
-    cursor = await connection.execute(_DELETE_EVENTS, {"before": before, "at_most": at_most})
-    return cursor.rowcount

@@ -21,7 +21,7 @@ SELECT * FROM unnest(
     %(quantities)b::numeric[], %(amounts_minor)b::numeric[], %(currencies)b::text[], %(journal_positions)b::bigint[],
     %(as_ofs)b::timestamptz[]
 )
-ON CONFLICT (tenant_id, customer_id, subscription_id, price_id, period_start, line_group_key) DO UPDATE SET
+ON CONFLICT (tenant_id, customer_id, subscription_id, period_start, line_key) DO UPDATE SET
     period_end = excluded.period_end, quantity = excluded.quantity, amount_minor = excluded.amount_minor,
     currency = excluded.currency, journal_position = excluded.journal_position, as_of = excluded.as_of
 WHERE excluded.journal_position >= t.journal_position

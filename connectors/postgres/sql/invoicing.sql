@@ -71,7 +71,3 @@ WHERE g.tenant_id = b.tenant_id AND g.grant_id = b.grant_id;
 UPDATE beaas.journal_commands AS j SET settled_at = now()
 FROM unnest(%(tenant_ids)s::text[], %(command_ids)s::uuid[]) AS s (tenant_id, command_id)
 WHERE j.tenant_id = s.tenant_id AND j.command_id = s.command_id AND j.settled_at IS NULL;
-
--- name: invoice_by_statement :one
--- The invoice that was drawn from the statement, if one was.
-SELECT invoice_id, number FROM beaas.invoices WHERE tenant_id = %(tenant_id)s AND statement_id = %(statement_id)s;

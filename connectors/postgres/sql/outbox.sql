@@ -19,9 +19,3 @@ FROM unnest(
     shard, place
 )
 ORDER BY place;
-
--- name: delete_events :execrows
--- Up to `at_most` events that were written before `before` are gone: only for what is on the bus for certain.
-DELETE FROM beaas.billing_events WHERE id IN (
-    SELECT id FROM beaas.billing_events WHERE created_at < %(before)s ORDER BY created_at LIMIT %(at_most)s::bigint
-);

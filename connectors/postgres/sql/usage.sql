@@ -10,7 +10,7 @@ SELECT * FROM unnest(
     %(quantities)s::numeric[], %(amounts_minor)s::numeric[], %(currencies)s::text[], %(journal_positions)s::bigint[],
     %(as_ofs)s::timestamptz[]
 )
-ON CONFLICT (tenant_id, customer_id, subscription_id, price_id, period_start, line_group_key) DO UPDATE SET
+ON CONFLICT (tenant_id, customer_id, subscription_id, period_start, line_key) DO UPDATE SET
     period_end = excluded.period_end, quantity = excluded.quantity, amount_minor = excluded.amount_minor,
     currency = excluded.currency, journal_position = excluded.journal_position, as_of = excluded.as_of
 WHERE excluded.journal_position >= t.journal_position;
