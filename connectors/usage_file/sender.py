@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from connectors.kafka.topics import KafkaUnreachable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -27,10 +29,6 @@ SETTINGS: Final = {
     "log_level": 2,
 }
 POLL_EVERY: Final = 500
-
-
-class KafkaUnreachable(Exception):
-    """No broker answers; the text names the address."""
 
 
 @dataclass(slots=True)

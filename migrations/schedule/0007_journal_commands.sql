@@ -40,4 +40,5 @@ CREATE TABLE beaas.ticks (
     PRIMARY KEY (tenant_id, job, due_at)
 );
 SELECT beaas.isolate('beaas.ticks');
+GRANT SELECT, INSERT ON beaas.ticks TO beaas_api;
 GRANT SELECT, INSERT, DELETE ON beaas.ticks TO beaas_service;

@@ -12,18 +12,24 @@ WRONG_USE, UNREACHABLE = 2, 3
 
 # By module and name, so that classifying an error does not import all that could have raised it.
 STATUSES = {
-    "billing.errors.InvalidDefinition": WRONG_USE,
     "billing.errors.IllegalTransition": WRONG_USE,
+    "billing.errors.InvalidDefinition": WRONG_USE,
     "connectors.catalogue_file.problems.BadFile": WRONG_USE,
+    "connectors.kafka.topics.KafkaUnreachable": UNREACHABLE,
+    "connectors.kafka.topics.TopicMismatch": WRONG_USE,
     "connectors.postgres.migrate.MigrationDrift": WRONG_USE,
+    "connectors.postgres.placement.PlacementChanged": WRONG_USE,
     "connectors.postgres.pool.BadPostgresUrl": WRONG_USE,
+    "connectors.registry.errors.RegistryUnavailable": UNREACHABLE,
+    "connectors.registry.errors.SchemaRefused": WRONG_USE,
+    "connectors.registry.errors.SchemasMissing": WRONG_USE,
     "connectors.services.errors.Conflict": WRONG_USE,
     "connectors.services.errors.Unknown": WRONG_USE,
     "connectors.telemetry.health.BadBind": WRONG_USE,
     "connectors.usage_file.reader.BadUsageFile": WRONG_USE,
-    "connectors.usage_file.sender.KafkaUnreachable": UNREACHABLE,
     "psycopg.OperationalError": UNREACHABLE,
     "psycopg_pool.PoolTimeout": UNREACHABLE,
+    "streams.conformance.case.InvalidCase": WRONG_USE,
 }
 
 

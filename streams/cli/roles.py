@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from connectors.telemetry.health import health_server
 from connectors.telemetry.logs import configure_logs
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from streams.settings import Settings
 
+RESTART_ME: Final = 70
 ROLES: Final = ("intake", "rating", "sinks", "relay", "scheduler")
 WORKERS: Final = ROLES[:3]
 
@@ -80,7 +83,11 @@ async def run_scheduler_role(settings: Settings) -> int:
     ready = asyncio.Event()
     async with scheduler_rounds(settings) as rounds, watched(settings, "scheduler", ready.is_set):
         ready.set()
-        await run_scheduler(rounds, stop=stop)
+        try:
+            await run_scheduler(rounds, stop=stop)
+        except Exception:  # noqa: BLE001 - what is still to be done stands in rows: a restart is always safe
+            structlog.get_logger(__name__).exception("scheduler.restart-me")
+            return RESTART_ME
     return 0
 
 

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 def migrate_postgres(settings: Settings) -> str:
     """Tables are up to date."""
     from connectors.postgres.migrate import migrate
+    from connectors.postgres.placement import Placement, keep_placement
 
     applied = migrate(settings.postgres_url.get_secret_value())
+    placement = Placement(settings.partitions, settings.tenant_slice)
+    keep_placement(settings.postgres_url.get_secret_value(), settings.topic_prefix, placement)
     return f"postgres: {len(applied)} migrations applied" if applied else "postgres: up to date"
 
 

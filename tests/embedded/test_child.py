@@ -20,9 +20,12 @@ import asyncio, pathlib, sys, time
 from connectors.embedded.child import Child, Command
 async def main():
     folder, belt = pathlib.Path(sys.argv[1]), sys.argv[2] == "belt"
-    command = Command("sleeper", (sys.executable, "-c", "import time; time.sleep(600)"), folder / "log",
+    command = Command("sleeper", (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"), folder / "log",
                       dies_with_parent=belt)
     child = await Child.spawn(command, folder / "run")
+    async def said_so():
+        return (folder / "log").read_text() != ""
+    await child.ready(said_so, 60)
     print(child.pid, flush=True)
     await child.ended()
 asyncio.run(main())

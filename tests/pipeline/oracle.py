@@ -140,7 +140,9 @@ def values(meter: Raw, events: Iterable[Event]) -> list[Fraction]:
     return [Fraction(event.properties[meter["property"]]) for event in events]
 
 
-def measured(meter: Raw, events: Sequence[Event], span: tuple[datetime, datetime], carried: Fraction | None) -> Fraction:
+def measured(
+    meter: Raw, events: Sequence[Event], span: tuple[datetime, datetime], carried: Fraction | None
+) -> Fraction:
     """The quantity of a window's events, in order of arrival."""
     match meter["aggregation"]:
         case "count":
@@ -151,7 +153,9 @@ def measured(meter: Raw, events: Sequence[Event], span: tuple[datetime, datetime
             ordered = values(meter, sorted(events, key=lambda event: event.at))
             return ordered[-1] if ordered else carried or Fraction(0)
         case "weighted_sum":
-            weighted = [value * real(span[1] - event.at) for value, event in zip(values(meter, events), events, strict=True)]
+            weighted = [
+                value * real(span[1] - event.at) for value, event in zip(values(meter, events), events, strict=True)
+            ]
             return twelve((carried or Fraction(0)) + sum(weighted, Fraction(0)) / real(span[1] - span[0]))
     return twelve(statistic(meter, values(meter, events))) if events else Fraction(0)
 
@@ -317,12 +321,18 @@ class Subscription:
             adjusted = [line for window in closed for line in self.adjustments(window, ending[1])]
             closed.append(ending)
             goes_on = len(closed) != periods
-            lines = [line for price in self.plan["prices"] for line in self.lines(price, ending, opening if goes_on else None)]
+            lines = [
+                line
+                for price in self.plan["prices"]
+                for line in self.lines(price, ending, opening if goes_on else None)
+            ]
             yield from self.invoice(ending[1], adjusted + lines)
             if not goes_on:
                 return
 
-    def lines(self, price: Raw, ending: tuple[datetime, datetime], opening: tuple[datetime, datetime] | None) -> Iterator[Line]:
+    def lines(
+        self, price: Raw, ending: tuple[datetime, datetime], opening: tuple[datetime, datetime] | None
+    ) -> Iterator[Line]:
         """The lines of one price at an ordinary close."""
         if price["type"] == "usage":
             for group, bill in self.bills(price, ending, ending[1]).items():
@@ -384,7 +394,9 @@ class Subscription:
         share = real(served[1] - served[0]) / real(end - start)
         amount = number(price, "amount") * number(price, "quantity", 1) * share
         rounded = Fraction(half_away(amount * 10**self.digits), 10**self.digits)
-        return Line(price["code"], (), decimal(number(price, "quantity", 1), 12), decimal(rounded, self.digits), *served)
+        return Line(
+            price["code"], (), decimal(number(price, "quantity", 1), 12), decimal(rounded, self.digits), *served
+        )
 
     def period_around(self, at: datetime) -> tuple[datetime, datetime]:
         """The full period that holds the instant."""

@@ -70,11 +70,30 @@ def test_the_oracle_bills_late_usage_as_the_difference() -> None:
         "subscriptions": [{"code": "s1", "customer": "c1", "plan": "p", "start": "2026-01-01T00:00:00Z"}],
     }
     events = [
-        oracle.Event(raw["id"], "c1", raw["event"], instant(raw.get("timestamp", entry["at"])), raw["properties"], instant(entry["at"]))
+        oracle.Event(
+            raw["id"],
+            "c1",
+            raw["event"],
+            instant(raw.get("timestamp", entry["at"])),
+            raw["properties"],
+            instant(entry["at"]),
+        )
         for entry in case["timeline"]
         if (raw := entry.get("usage"))
     ]
     found = oracle.invoices(tenant, events, instant("2026-03-01T00:00:00Z"))
     assert [invoice.total for invoice in found] == [Decimal("150.00"), Decimal("10.00")]
-    late = oracle.Line("m", (), Decimal(1), Decimal("-70.00"), instant("2026-01-01T00:00:00Z"), instant("2026-02-01T00:00:00Z"), True)  # noqa: FBT003
-    assert found[1].lines == (late, replace(late, quantity=Decimal(16), amount=Decimal("80.00"), start=late.end, end=instant("2026-03-01T00:00:00Z"), adjustment=False))
+    late = oracle.Line(
+        "m", (), Decimal(1), Decimal("-70.00"), instant("2026-01-01T00:00:00Z"), instant("2026-02-01T00:00:00Z"), True
+    )
+    assert found[1].lines == (
+        late,
+        replace(
+            late,
+            quantity=Decimal(16),
+            amount=Decimal("80.00"),
+            start=late.end,
+            end=instant("2026-03-01T00:00:00Z"),
+            adjustment=False,
+        ),
+    )

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-NOBODYS = {"migrations", "currencies"}
+NOBODYS = {"migrations", "currencies", "placement"}
 """Tables without a tenant: bookkeeping, and the same for everybody."""
 
 WITHOUT_TENANT = """

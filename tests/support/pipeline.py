@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -84,6 +84,7 @@ class Pipeline:
             "BEAAS_SCHEMA_REGISTRY_URL": servers.schema_registry_url,
             "BEAAS_TOPIC_PREFIX": prefix,
             "BEAAS_DATA_DIR": str(directory / "data"),
+            "BEAAS_SESSION_TIMEOUT_SECONDS": "60",  # a test makes a worker stand still for longer than the default
         }
         self.settings = load_settings(self.environment)
         planted = argv or {}
@@ -132,7 +133,9 @@ class Pipeline:
 
     def _tails(self, statuses: Mapping[str, int]) -> str:
         ended = [(role, status, self._roles[role].child) for role, status in statuses.items() if status]
-        return "\n".join(f"{role} ended with {status}. {child.log_tail() if child else ''}" for role, status, child in ended)
+        return "\n".join(
+            f"{role} ended with {status}. {child.log_tail() if child else ''}" for role, status, child in ended
+        )
 
     async def _keep(self, role: str, running: Running) -> None:
         command = Command(
@@ -193,7 +196,8 @@ class Pipeline:
         try:
             yield
         finally:
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # it was killed meanwhile
+                os.kill(pid, signal.SIGCONT)
 
     async def _replaced(self, role: str, former: Child) -> bool:
         child = self._roles[role].child
