@@ -14,7 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, tzinfo
 
     import psycopg
     from rich.console import RenderableType
@@ -78,8 +78,10 @@ def invoices(connection: psycopg.Connection) -> list[ShownInvoice]:
         return cursor.execute(INVOICES).fetchall()
 
 
-def invoice_panel(connection: psycopg.Connection, invoice: ShownInvoice, names: dict[str, str]) -> RenderableType:
-    """One invoice on paper."""
+def invoice_panel(
+    connection: psycopg.Connection, invoice: ShownInvoice, names: dict[str, str], zone: tzinfo
+) -> RenderableType:
+    """One invoice on paper, its days as the tenant's clocks on the wall showed them."""
     with connection.cursor(row_factory=class_row(ShownLine)) as cursor:
         lines = cursor.execute(LINES, (invoice.tenant, invoice.number)).fetchall()
     table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
@@ -88,7 +90,8 @@ def invoice_panel(connection: psycopg.Connection, invoice: ShownInvoice, names: 
     for line in lines:
         group = f" [dim]{', '.join(line.line_group.values())}[/]" if line.line_group else ""
         late = " [yellow](late)[/]" if line.adjustment else ""
-        period = f"{line.period_start:%d %b} to {line.period_end:%d %b %Y}"
+        start, end = line.period_start.astimezone(zone), line.period_end.astimezone(zone)
+        period = f"{start:%d %b} to {end:%d %b %Y}"
         table.add_row(f"{line.price}{group}{late}", period, f"{line.quantity:,f}", f"{line.amount:,f}")
     table.add_section()
     for label, amount in (("subtotal", invoice.subtotal), ("tax", invoice.tax), ("total", invoice.total)):
@@ -98,7 +101,9 @@ def invoice_panel(connection: psycopg.Connection, invoice: ShownInvoice, names: 
     table.add_row("[bold]to pay[/]", "", invoice.currency, f"[bold]{invoice.amount_due:,f}[/]")
     head = f"From [bold]{invoice.tenant}[/]   To [bold]{names.get(invoice.customer, invoice.customer)}[/]"
     return Panel(
-        Group(head, f"Issued {invoice.issued_at:%d %B %Y}   Subscription {invoice.subscription}", table),
+        Group(
+            head, f"Issued {invoice.issued_at.astimezone(zone):%d %B %Y}   Subscription {invoice.subscription}", table
+        ),
         title=f"[bold]Invoice {invoice.number}[/]",
         title_align="left",
         width=84,

@@ -1,4 +1,7 @@
-"""The composition root: the only place that knows both the streams and the outside."""
+"""The composition root: the only place that knows both the streams and the outside.
+
+Faust is imported where a worker needs it: it takes half a second that the short commands need not spend.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,13 @@ from connectors.postgres.outbox import Outbox
 from connectors.postgres.pool import Role, open_pool
 from connectors.registry.client import Registry, lookup_ids
 from schemas.codec import Codec
-from streams.agents.apps import Streams
-from streams.batching.settings import BatchSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from connectors.postgres.pool import Pool
     from connectors.scheduler.rounds import Rounds
+    from streams.agents.apps import Streams
     from streams.batching.app import BatchApp
     from streams.settings import Settings
 
@@ -50,6 +52,9 @@ async def service_pool(settings: Settings, role: str, size: int = 4) -> AsyncIte
 
 def streams_of(settings: Settings, codec: Codec, instance: str) -> Streams:
     """What the agents of one worker share."""
+    from streams.agents.apps import Streams
+    from streams.batching.settings import BatchSettings
+
     batching = BatchSettings(
         bootstrap_servers=settings.kafka_bootstrap_servers,
         instance=instance,

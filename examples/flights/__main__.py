@@ -151,7 +151,7 @@ def report(year: Year) -> int:
         names = {row[0]: row[1] for row in connection.execute("SELECT customer_id, name FROM beaas.customers")}
         console.rule("invoices")
         for invoice in drawn(found):
-            console.print(show.invoice_panel(connection, invoice, names))
+            console.print(show.invoice_panel(connection, invoice, names, ZONE))
         balance, balanced = show.trial_balance(connection)
         console.print(balance)
     console.print(stages.table(year.stages))

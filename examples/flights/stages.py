@@ -45,7 +45,7 @@ async def watch(data_dir: Path, stages: dict[str, Stage]) -> None:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
         while True:
             for role, metric in STAGES.items():
-                await _sample(session, data_dir / "run" / f"{role}.json", metric, stages.setdefault(role, Stage()))
+                await _sample(session, data_dir / "health" / f"{role}.json", metric, stages.setdefault(role, Stage()))
             await asyncio.sleep(INTERVAL_S)
 
 

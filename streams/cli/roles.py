@@ -27,9 +27,9 @@ WORKERS: Final = ROLES[:3]
 
 @asynccontextmanager
 async def watched(settings: Settings, name: str, ready: Callable[[], bool]) -> AsyncIterator[None]:
-    """Logs and the health server of a role; `<data dir>/run/<name>.json` names its address while it runs."""
+    """Logs and the health server of a role; `<data dir>/health/<name>.json` names its address while it runs."""
     configure_logs(settings.log_format.value, name)
-    announce = settings.data_dir / "run" / f"{name}.json"
+    announce = settings.data_dir / "health" / f"{name}.json"
     async with health_server(settings.metrics_bind, ready=ready, announce=announce):
         yield
 

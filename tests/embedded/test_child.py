@@ -20,8 +20,8 @@ import asyncio, pathlib, sys, time
 from connectors.embedded.child import Child, Command
 async def main():
     folder, belt = pathlib.Path(sys.argv[1]), sys.argv[2] == "belt"
-    command = Command("sleeper", (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"), folder / "log",
-                      dies_with_parent=belt)
+    code = "import time; print('up', flush=True); time.sleep(600)"
+    command = Command("sleeper", (sys.executable, "-c", code), folder / "log", dies_with_parent=belt)
     child = await Child.spawn(command, folder / "run")
     async def said_so():
         return (folder / "log").read_text() != ""

@@ -39,11 +39,13 @@ def test_a_file_in_the_directorys_place_is_refused(tmp_path: Path) -> None:
 def test_an_owned_directory_is_refused_to_a_second_owner_and_free_once_the_first_is_killed(tmp_path: Path) -> None:
     directory = DataDirectory(tmp_path / "servers")
     with subprocess.Popen([sys.executable, "-c", OWNER, directory.path], stdout=subprocess.PIPE, text=True) as owner:
-        assert owner.stdout is not None
-        assert owner.stdout.readline() == "owned\n"
-        with pytest.raises(DataDirectoryError, match=f"in use by process {owner.pid}"), directory.owned():
-            pytest.fail("it was taken twice")
-        owner.kill()
+        try:
+            assert owner.stdout is not None
+            assert owner.stdout.readline() == "owned\n"
+            with pytest.raises(DataDirectoryError, match=f"in use by process {owner.pid}"), directory.owned():
+                pytest.fail("it was taken twice")
+        finally:
+            owner.kill()
     with directory.owned():
         assert directory.path.is_dir()
 
