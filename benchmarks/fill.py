@@ -1,15 +1,11 @@
 """Filling topics before anything is measured."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from confluent_kafka import Producer
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from benchmarks.workload import Keyed
+from benchmarks.workload import Keyed
 
 _SETTINGS: Final = {
     "acks": "all",

@@ -1,7 +1,5 @@
 """What one run came to."""
 
-from __future__ import annotations
-
 import msgspec
 
 

@@ -4,27 +4,22 @@ A program of its own, so that its CPU time is its own: `python -m benchmarks.raw
 environment prints one `Measured` as JSON.
 """
 
-from __future__ import annotations
-
 import asyncio
 import sys
 import time
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from benchmarks.measured import Measured
 from schemas import topics
+from schemas.codec import Codec
 from schemas.partition import placement
 from streams.app import codec_of
 from streams.settings import Settings, load_settings
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from schemas.codec import Codec
 
 _FETCH_RECORDS = 5_000
 _BATCH_BYTES = 900_000

@@ -1,13 +1,13 @@
 """A real worker on a filled topic, measured by its own metrics."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import shutil
 import sys
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
 
 import aiohttp
 from aiokafka.admin import AIOKafkaAdminClient
@@ -15,12 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.measured import Measured
 from connectors.embedded.child import Child, Command
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
-
-    from streams.settings import Settings
+from streams.settings import Settings
 
 LOOK_EVERY_S: Final = 0.2
 QUIET_S: Final = 1.0
@@ -59,7 +54,7 @@ async def measure_worker(
     )
     child = await Child.spawn(command, settings.data_dir / "children")
     try:
-        announced = settings.data_dir / "run" / f"{role}-1.json"
+        announced = settings.data_dir / "health" / f"{role}-1.json"
         readings = await _watch(child, announced, records, progress)
     finally:
         await child.stop(30)

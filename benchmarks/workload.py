@@ -4,31 +4,25 @@ Both rounds of a month stand together, so that every event falls into the open p
 round has a `source` of its own, which makes its events other events.
 """
 
-from __future__ import annotations
-
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 import yaml
 
-from billing.entry import CycleClosed, SubscriptionStarted, Terms, Usage
+from billing.entry import CycleClosed, Entry, SubscriptionStarted, Terms, Usage
 from billing.period import billing_period, boundary, containing
 from connectors.usage_file.reader import read_usage
 from schemas import topics
+from schemas.codec import Codec
 from schemas.convert import entry_from_domain
 from schemas.partition import placement
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from billing.entry import Entry
-    from schemas.codec import Codec
-    from streams.settings import Settings
+from streams.settings import Settings
 
 FLIGHTS: Final = Path(__file__).parent.parent / "examples" / "flights"
 START: Final = datetime(2013, 1, 1, 5, tzinfo=UTC)

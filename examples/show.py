@@ -1,23 +1,16 @@
 """Draws what came out: invoices as a person reads them, the trial balance."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
+import psycopg
 from psycopg.rows import class_row
 from rich import box
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
-
-if TYPE_CHECKING:
-    from datetime import datetime, tzinfo
-
-    import psycopg
-    from rich.console import RenderableType
 
 
 @dataclass(frozen=True, slots=True)

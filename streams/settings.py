@@ -3,17 +3,13 @@
 Nothing else in the code reads the environment. `docs/settings.md` is generated from the fields below.
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class Bus(StrEnum):
@@ -83,7 +79,7 @@ class Settings(BaseSettings):
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """Read the environment; what `environment` names goes before it.
+    """Reads the environment; what `environment` names goes before it.
 
     Raises:
         BadSettings: a variable has a value that is not allowed; every such variable is named.

@@ -21,7 +21,7 @@ PLATFORMS = (("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "arm64"))
 
 
 def what_is_missing() -> str | None:
-    """Say what this machine lacks and how to get it; None if it lacks nothing."""
+    """Says what this machine lacks and how to get it; None if it lacks nothing."""
     found = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info < OLDEST_PYTHON:
         return f"Python 3.11 or newer is needed, this is {found}: install it and run make again."
@@ -37,7 +37,7 @@ def what_is_missing() -> str | None:
 
 
 def wanted_stamp() -> str:
-    """Digest all that decides what the environment holds."""
+    """Digests all that decides what the environment holds."""
     digest = hashlib.sha256(f"{sys.version} {ROOT}".encode())
     for path in (REQUIREMENTS, ROOT / "pyproject.toml"):
         digest.update(path.read_bytes())
@@ -45,7 +45,7 @@ def wanted_stamp() -> str:
 
 
 def make_environment(venv: Path) -> None:
-    """Make the environment hold exactly the pinned packages and this checkout; nothing happens if it already does."""
+    """Makes the environment hold exactly the pinned packages and this checkout; nothing happens if it already does."""
     stamp = venv / "beaas-stamp"
     wanted = wanted_stamp()
     if stamp.exists() and stamp.read_text(encoding="ascii") == wanted and _runs(venv):
@@ -62,7 +62,7 @@ def make_environment(venv: Path) -> None:
 
 
 def _runs(venv: Path) -> bool:
-    """Tell whether the environment's interpreter and pip work: neither does after an interrupted `venv`."""
+    """Tells whether the environment's interpreter and pip work: neither does after an interrupted `venv`."""
     python = venv / "bin" / "python"
     return (
         python.exists()
@@ -79,7 +79,7 @@ def _step(what: str, *argv: str | Path) -> None:
 
 
 def main(venv: Path) -> int:
-    """Make the machine ready and return the exit status."""
+    """Makes the machine ready and returns the exit status."""
     if missing := what_is_missing():
         print(missing, file=sys.stderr)
         return 2

@@ -4,8 +4,6 @@ Run as `python -m tools.check_generated`: records from the Avro schemas, release
 the SQL (prepared on a migrated scratch database), and the settings page.
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 
@@ -18,7 +16,7 @@ CHECKS = (
 
 
 def main() -> int:
-    """Run every check; returns 1 if one failed."""
+    """Runs every check; returns 1 if one failed."""
     failed = [
         name for name, command in CHECKS if subprocess.run([sys.executable, "-m", *command], check=False).returncode
     ]

@@ -3,8 +3,6 @@
 Run as `python -m tools.settings_page [--check]`.
 """
 
-from __future__ import annotations
-
 import sys
 from enum import Enum
 from pathlib import Path
@@ -36,7 +34,7 @@ def page() -> str:
 
 
 def main() -> int:
-    """Write the page, or compare; returns 1 on a difference."""
+    """Writes the page, or compares; returns 1 on a difference."""
     if "--check" in sys.argv[1:]:
         if PAGE.exists() and PAGE.read_text() == page():
             return 0

@@ -6,8 +6,6 @@ BusError             some events are in doubt: end, start again, publish them ag
 └── BusFailed        the bus did not confirm
 """
 
-from __future__ import annotations
-
 
 class BusError(Exception):
     """Events are not on the bus, or not known to be; the text says why and what to do."""

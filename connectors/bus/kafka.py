@@ -6,21 +6,16 @@ single events take 1.7 to 2.8 ms with either. It also lets us say what a batch i
 is handed over when the one ahead of it is durable, so a failed one never has a successor on the log.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from connectors.bus.errors import BusFailed, BusUnreachable, EventRefused
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from connectors.bus.port import BusEvent
+from connectors.bus.port import BusEvent
 
 _BATCH_BYTES: Final = 900_000  # below the 1 MB that a broker takes by default; a larger record travels alone
 _RETRY_MS: Final = 100

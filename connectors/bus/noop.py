@@ -1,16 +1,10 @@
 """A bus that counts and forgets: for measuring what comes before it, and for running without a bus."""
 
-from __future__ import annotations
-
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from connectors.bus.errors import BusFailed
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from connectors.bus.port import BusEvent
+from connectors.bus.port import BusEvent
 
 
 class NoopBus:

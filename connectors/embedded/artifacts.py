@@ -1,6 +1,6 @@
 """The servers' archives: fetched once by their Maven coordinates, checked against sha256 pins, shared by all clones.
 
-A pin file has one archive a line: ``sha256  bytes  group:artifact:version[:classifier:packaging]``. Only pinned files
+A pin file has one archive a line: `sha256  bytes  group:artifact:version[:classifier:packaging]`. Only pinned files
 are fetched: no POM is read and no version resolved, so a filled cache needs no network.
 """
 
@@ -49,7 +49,7 @@ class Pin:
         return f"{self.sha256[:12]}-{artifact}-{version}.{packaging}"
 
     def matches(self, path: Path) -> bool:
-        """Tell whether the file is there with exactly the pinned bytes."""
+        """Tells whether the file is there with exactly the pinned bytes."""
         if not path.is_file() or path.stat().st_size != self.size_bytes:
             return False
         with path.open("rb") as archive:
@@ -57,13 +57,13 @@ class Pin:
 
 
 def read_pins(path: Path) -> tuple[Pin, ...]:
-    """Return the pins of a file, in its order."""
+    """Returns the pins of a file, in its order."""
     rows = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
     return tuple(Pin(sha256, int(size), coordinate) for sha256, size, coordinate in rows)
 
 
 def default_cache() -> Path:
-    """Return the cache all clones of one user share: BEAAS_CACHE_DIR, or ``beaas`` below the XDG cache directory."""
+    """Returns the cache all clones of one user share: BEAAS_CACHE_DIR, or `beaas` below the XDG cache directory."""
     if chosen := os.environ.get("BEAAS_CACHE_DIR"):
         return Path(chosen).absolute()
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -92,7 +92,7 @@ class Archives:
         self._progress = progress
 
     def files(self, pins: Sequence[Pin]) -> list[Path]:
-        """Return the archives' paths in the pins' order; those that are missing or torn are fetched.
+        """Returns the archives' paths in the pins' order; those that are missing or torn are fetched.
 
         Raises:
             ArchiveError: An archive cannot be fetched or is not the pinned one.
@@ -103,7 +103,7 @@ class Archives:
         return [self._path(pin) for pin in pins]
 
     def tree(self, pin: Pin) -> Path:
-        """Return the directory that a tar.gz archive is unpacked to; it is complete or not there at all.
+        """Returns the directory that a tar.gz archive is unpacked to; it is complete or not there at all.
 
         Raises:
             ArchiveError: The archive cannot be fetched or is not the pinned one.
@@ -116,7 +116,7 @@ class Archives:
         return unpacked
 
     def fetch_all(self) -> None:
-        """Make everything that the embedded servers need be there, fetched side by side.
+        """Makes everything that the embedded servers need be there, fetched side by side.
 
         Raises:
             ArchiveError: An archive cannot be fetched or is not the pinned one.
@@ -137,7 +137,7 @@ class Archives:
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        """Hold the cache alone: a second clone waits instead of fetching the same, and staging is nobody else's."""
+        """Holds the cache alone: a second clone waits instead of fetching the same, and staging is nobody else's."""
         self.cache.mkdir(parents=True, exist_ok=True)
         with (self.cache / "lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

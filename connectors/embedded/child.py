@@ -79,7 +79,7 @@ class Child:
 
     @classmethod
     async def spawn(cls, command: Command, records: Path) -> Self:
-        """Start the command and record it below ``records``.
+        """Starts the command and records it below `records`.
 
         The kernel counts the thread that calls this as the parent: it must live as long as the child should.
         """
@@ -104,13 +104,13 @@ class Child:
         return self._process.returncode
 
     async def ended(self) -> int:
-        """Wait until it has ended, by itself or not, and return its exit status."""
+        """Waits until it has ended, by itself or not, and returns its exit status."""
         status = await self._process.wait()
         self._record.unlink(missing_ok=True)
         return status
 
     async def ready(self, answers: Callable[[], Awaitable[bool]], within_s: float) -> None:
-        """Wait until the child answers.
+        """Waits until the child answers.
 
         Raises:
             ServerError: It ended, or did not answer in time; the end of its log is in the text.
@@ -124,7 +124,7 @@ class Child:
             await asyncio.sleep(_POLL_INTERVAL_S)
 
     async def stop(self, within_s: float) -> int:
-        """Ask it to end, kill it if it has not after so many seconds, and return its exit status."""
+        """Asks it to end, kills it if it has not after so many seconds, and returns its exit status."""
         self._send(self.command.stop_signal)
         try:
             return await asyncio.wait_for(self.ended(), within_s)
@@ -133,11 +133,11 @@ class Child:
             return await self.ended()
 
     def hurry(self) -> None:
-        """End it at once, by the signal that the program takes for this."""
+        """Ends it at once, by the signal that the program takes for this."""
         self._send(self.command.kill_signal)
 
     def kill(self) -> None:
-        """End it and its process group as a crash would: nothing in it runs any more code."""
+        """Ends it and its process group as a crash would: nothing in it runs any more code."""
         if self.exit_status is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
@@ -147,7 +147,7 @@ class Child:
             self._process.send_signal(number)
 
     def log_tail(self) -> str:
-        """Return the last lines of its log, for an error's text."""
+        """Returns the last lines of its log, for an error's text."""
         with self.command.log.open("rb") as log:
             log.seek(max(0, self.command.log.stat().st_size - _TAIL_BYTES))
             lines = log.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]
@@ -155,7 +155,7 @@ class Child:
 
 
 async def run_to_end(command: Command, records: Path, within_s: float) -> None:
-    """Run a command that ends by itself.
+    """Runs a command that ends by itself.
 
     Raises:
         ServerError: It failed or took too long; the end of its log is in the text.
@@ -173,7 +173,7 @@ async def run_to_end(command: Command, records: Path, within_s: float) -> None:
 
 
 async def end_leftovers(records: Path) -> list[str]:
-    """End what a killed parent left running and return the names; other processes are never touched.
+    """Ends what a killed parent left running and returns the names; other processes are never touched.
 
     A process is ended only if both its pid and its start time are the recorded ones.
     """
@@ -221,7 +221,7 @@ def _launched(command: Command) -> tuple[str, ...]:
 
 
 def _opened_log(path: Path) -> BinaryIO:
-    """Open a log for appending; one that grew large is kept once under ``.1``."""
+    """Opens a log for appending; one that grew large is kept once under `.1`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size > _LOG_LIMIT_BYTES:
         path.replace(path.with_name(f"{path.name}.1"))

@@ -73,7 +73,7 @@ class EmbeddedServers:
 
     @property
     def postgres_url(self) -> str:
-        """The superuser's address of the database ``beaas``; it holds the password."""
+        """The superuser's address of the database `beaas`; it holds the password."""
         return self.postgres.url(_DATABASE)
 
     @property
@@ -87,7 +87,7 @@ class EmbeddedServers:
         return self._all
 
     def environment(self) -> dict[str, str]:
-        """Return the settings that reach these servers; they hold the database password."""
+        """Returns the settings that reach these servers; they hold the database password."""
         return {
             "BEAAS_KAFKA_BOOTSTRAP_SERVERS": self.kafka_bootstrap_servers,
             "BEAAS_POSTGRES_URL": self.postgres_url,
@@ -96,7 +96,7 @@ class EmbeddedServers:
         }
 
     async def start(self) -> None:
-        """Own the directory, end what an earlier start left running, and start all three.
+        """Owns the directory, ends what an earlier start left running, and starts all three.
 
         Raises:
             DataDirectoryError: The directory is in use or not ours.
@@ -118,11 +118,11 @@ class EmbeddedServers:
             self._held = stack.pop_all()
 
     async def stop(self) -> None:
-        """End all three in order and give the directory back."""
+        """Ends all three in order and gives the directory back."""
         await self._held.aclose()
 
     def hurry(self) -> None:
-        """End all three at once; `stop` then returns soon, and the next start recovers."""
+        """Ends all three at once; `stop` then returns soon, and the next start recovers."""
         for server in self._all:
             server.hurry()
 

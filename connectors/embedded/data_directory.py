@@ -37,12 +37,12 @@ class DataDirectory:
         return self.path / "run"
 
     def log(self, name: str) -> Path:
-        """Return the log file of a server or a role."""
+        """Returns the log file of a server or a role."""
         return self.path / "logs" / f"{name}.log"
 
     @contextmanager
     def owned(self) -> Iterator[None]:
-        """Own the directory while the block runs; the kernel gives it back even after kill -9.
+        """Owns the directory while the block runs; the kernel gives it back even after kill -9.
 
         Raises:
             DataDirectoryError: Another process owns it, or it holds files that are not ours.
@@ -63,7 +63,7 @@ class DataDirectory:
             yield
 
     def wipe(self) -> None:
-        """Delete all that the directory holds; only for its owner."""
+        """Deletes all that the directory holds; only for its owner."""
         for entry in self.path.iterdir():
             if entry.name in {_MARKER, _LOCK}:
                 continue
@@ -73,11 +73,11 @@ class DataDirectory:
                 entry.unlink()
 
     def ports(self, names: Iterable[str]) -> dict[str, int]:
-        """Return a free loopback port for each name, the same as at the last start if that can be."""
+        """Returns a free loopback port for each name, the same as at the last start if that can be."""
         return remembered_ports(self.path / "ports.json", names)
 
     def password(self, name: str) -> str:
-        """Return this directory's password of that name, generated once and readable by the owner only."""
+        """Returns this directory's password of that name, generated once and readable by the owner only."""
         path = self.path / "passwords.json"
         known = msgspec.json.decode(path.read_bytes(), type=dict[str, str]) if path.exists() else {}
         if name not in known:
@@ -100,7 +100,7 @@ class DataDirectory:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, readable by its owner only."""
+    """Writes a file whole or not at all, readable by its owner only."""
     staged = path.with_name(f"{path.name}.new")
     staged.unlink(missing_ok=True)
     with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

@@ -20,18 +20,18 @@ class _Served(msgspec.Struct, frozen=True):
 
 
 def publish_environment(data_dir: Path, environment: Mapping[str, str]) -> None:
-    """Leave the settings for other commands of this user; they count for as long as this process lives."""
+    """Leaves the settings for other commands of this user; they count for as long as this process lives."""
     served = _Served(Incarnation.mine(), dict(environment))
     write_private(data_dir / _FILE, msgspec.json.encode(served))
 
 
 def withdraw_environment(data_dir: Path) -> None:
-    """Take the settings back."""
+    """Takes the settings back."""
     (data_dir / _FILE).unlink(missing_ok=True)
 
 
 def read_environment(data_dir: Path) -> Mapping[str, str]:
-    """Return the settings that reach what runs on the data directory.
+    """Returns the settings that reach what runs on the data directory.
 
     Raises:
         NotRunningError: Nothing runs there, or it is still starting.
@@ -48,5 +48,5 @@ def read_environment(data_dir: Path) -> Mapping[str, str]:
 
 
 def export_lines(environment: Mapping[str, str]) -> str:
-    """Return the settings as shell lines, quoted: ``eval "$(beaas env)"`` takes them over."""
+    """Returns the settings as shell lines, quoted: `eval "$(beaas env)"` takes them over."""
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())

@@ -1,4 +1,4 @@
-"""``python -m connectors.embedded.fetch``: the embedded servers' archives are in the cache afterwards."""
+"""`python -m connectors.embedded.fetch`: the embedded servers' archives are in the cache afterwards."""
 
 import sys
 
@@ -7,7 +7,7 @@ from connectors.embedded.errors import ArchiveError
 
 
 def main() -> int:
-    """Fetch what is missing; quick and without network when nothing is."""
+    """Fetches what is missing; quick and without network when nothing is."""
     try:
         Archives().fetch_all()
     except ArchiveError as error:

@@ -18,23 +18,23 @@ class Incarnation(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, pid: int) -> Self | None:
-        """Return the life that the pid has now; None if there is no such process or it is only waiting to be reaped.
+        """Returns the life that the pid has now; None if there is no such process or it is only waiting to be reaped.
 
-        On Linux the start is read from /proc, in clock ticks of this boot. Elsewhere ``ps`` tells it to the second.
+        On Linux the start is read from /proc, in clock ticks of this boot. Elsewhere `ps` tells it to the second.
         """
         started = _started_on_linux(pid) if sys.platform == "linux" else _started_by_ps(pid)
         return cls(pid, started) if started else None
 
     @classmethod
     def mine(cls) -> Self:
-        """Return the life of this process."""
+        """Returns the life of this process."""
         alive = cls.of(os.getpid())
         assert alive is not None
         return alive
 
     @property
     def is_alive(self) -> bool:
-        """Tell whether this very process still runs."""
+        """Tells whether this very process still runs."""
         return Incarnation.of(self.pid) == self
 
 

@@ -149,7 +149,7 @@ class Kafka(Server):
         )
 
     async def _format(self) -> None:
-        """Make the log directory; one that a crash left half made is made anew."""
+        """Makes the log directory; one that a crash left half made is made anew."""
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         # with an equals sign: an id may begin with a minus
         arguments = ("format", f"--cluster-id={cluster_id}", "--ignore-formatted", "-c", str(self._properties))

@@ -1,7 +1,7 @@
 """Runs a command as this very process, bound to its parent's life and, for root, as another account.
 
-A script of its own and not a ``preexec_fn``: that one runs Python between fork and exec, where a parent with threads
-can deadlock. ``launch.py PARENT_PID PARENT_DEATH_SIGNAL UID GID ARGV…``; a UID of -1 keeps the account.
+A script of its own and not a `preexec_fn`: that one runs Python between fork and exec, where a parent with threads
+can deadlock. `launch.py PARENT_PID PARENT_DEATH_SIGNAL UID GID ARGV…`; a UID of -1 keeps the account.
 """
 
 import ctypes
@@ -12,7 +12,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def launch(parent_pid: int, death_signal: int, uid: int, gid: int, argv: list[str]) -> None:
-    """Become the command; returns only by an exit with a message."""
+    """Becomes the command; returns only by an exit with a message."""
     # loaded before the account changes, which may not be able to read this interpreter's library
     libc = ctypes.CDLL(None)
     if uid >= 0:

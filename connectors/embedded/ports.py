@@ -19,7 +19,7 @@ _ATTEMPTS: Final = 200
 
 
 def is_free(port: int) -> bool:
-    """Tell whether a server could listen on the loopback port now."""
+    """Tells whether a server could listen on the loopback port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -30,7 +30,7 @@ def is_free(port: int) -> bool:
 
 
 def remembered_ports(path: Path, names: Iterable[str]) -> dict[str, int]:
-    """Return a free port for each name, the same as last time where that one is still free, and remember them.
+    """Returns a free port for each name, the same as last time where that one is still free, and remembers them.
 
     Args:
         path: The file they are remembered in.

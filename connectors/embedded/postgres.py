@@ -60,11 +60,11 @@ class Postgres(Server):
         self.port = port
 
     def url(self, database: str) -> str:
-        """Return the superuser's address of a database; it holds the password."""
+        """Returns the superuser's address of a database; it holds the password."""
         return f"postgresql://{_SUPERUSER}:{quote(self._password, safe='')}@{LOOPBACK}:{self.port}/{database}"
 
     async def ensure_database(self, name: str, *, owner: str = _SUPERUSER, password: str | None = None) -> None:
-        """Make the database be there, and its owner be able to log in with the password."""
+        """Makes the database be there, and its owner be able to log in with the password."""
         async with await self._connect() as connection:
             if password is not None:
                 # hashed here, so that the password itself can reach neither the server nor its log
@@ -106,7 +106,7 @@ class Postgres(Server):
         return self._place.home / "cluster"
 
     async def _initdb(self) -> None:
-        """Make the cluster, whole or not at all."""
+        """Makes the cluster, whole or not at all."""
         staged = self._cluster.with_name("cluster.new")
         shutil.rmtree(staged, ignore_errors=True)
         with self._password_file() as password:

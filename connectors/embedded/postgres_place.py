@@ -2,7 +2,7 @@
 
 An ordinary user runs the wheel's programs where they are, on files below the data directory. For root the server runs
 as `nobody`, who must be able to reach both. Where he cannot, as below a home directory of mode 0700, both stand below
-``/var/lib/beaas`` instead; nobody else's permissions are changed.
+`/var/lib/beaas` instead; nobody else's permissions are changed.
 """
 
 import importlib.metadata
@@ -36,7 +36,7 @@ class Place:
 
 
 def place_for(directory: Path, shared: Path = SHARED) -> Place:
-    """Return where PostgreSQL stands for this directory; the files' directory exists and belongs to its account.
+    """Returns where PostgreSQL stands for this directory; the files' directory exists and belongs to its account.
 
     Args:
         directory: Where its files stand if its account can reach that.
@@ -58,7 +58,7 @@ def place_for(directory: Path, shared: Path = SHARED) -> Place:
 
 
 def remove_files_elsewhere(directory: Path) -> None:
-    """Delete the files that stand elsewhere for this directory, if any."""
+    """Deletes the files that stand elsewhere for this directory, if any."""
     pointer = directory / _POINTER
     if pointer.exists():
         shutil.rmtree(pointer.read_text(encoding="utf-8"), ignore_errors=True)
@@ -78,7 +78,7 @@ def _programs_below(site: Path) -> Path:
 
 
 def _can_use(account: Account, path: Path) -> bool:
-    """Ask the kernel as that account: permission bits alone don't tell of access lists and odd mounts."""
+    """Asks the kernel as that account: permission bits alone don't tell of access lists and odd mounts."""
     asked = subprocess.run(  # noqa: S603 - a fixed shell line, the path is its argument
         ["/bin/sh", "-c", 'test -x "$1"', "sh", str(path)],
         user=account.uid,
@@ -104,7 +104,7 @@ def _reachable_home(directory: Path, account: Account, shared: Path) -> Path:
 
 
 def _copied(site: Path, shared: Path) -> Path:
-    """Return a copy of the wheel's programs that every account can run, made once for a version."""
+    """Returns a copy of the wheel's programs that every account can run, made once for a version."""
     copy = shared / f"{_WHEEL}-{importlib.metadata.version(_WHEEL)}"
     if not copy.is_dir():
         _make_shared(shared)

@@ -12,7 +12,7 @@ Advance = Callable[[int], None]
 
 @contextmanager
 def transfer_progress(total_bytes: int) -> Iterator[Advance]:
-    """Show a transfer of so many bytes while the block runs; the block gets a function that counts bytes."""
+    """Shows a transfer of so many bytes while the block runs; the block gets a function that counts bytes."""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     if console.is_terminal:
         with _bar(console) as bar:

@@ -27,7 +27,7 @@ class RegistryDatabase:
     password: str
 
     def __repr__(self) -> str:
-        """Show which one it is, without the password."""
+        """Shows which one it is, without the password."""
         return f"RegistryDatabase(port={self.port}, name={self.name!r}, user={self.user!r})"
 
 

@@ -33,7 +33,7 @@ class Server(ABC):
         return self._child.pid
 
     async def start(self) -> None:
-        """Start it and wait until it answers.
+        """Starts it and waits until it answers.
 
         Raises:
             ServerError: It ended or did not answer in time.
@@ -46,29 +46,29 @@ class Server(ABC):
             raise
 
     async def stop(self) -> None:
-        """End it in order; nothing happens if it does not run."""
+        """Ends it in order; nothing happens if it does not run."""
         if self._child is not None:
             await self._child.stop(_STOP_WITHIN_S)
             self._child = None
 
     async def restart(self) -> None:
-        """Stop it and start it on what it kept, at the same address."""
+        """Stops it and starts it on what it kept, at the same address."""
         await self.stop()
         await self.start()
 
     async def kill(self) -> None:
-        """End it by SIGKILL, as a crash would."""
+        """Ends it by SIGKILL, as a crash would."""
         if self._child is not None:
             await self._crash(self._child)
             self._child = None
 
     async def ended(self) -> int:
-        """Wait until it has ended, by itself or not, and return its exit status."""
+        """Waits until it has ended, by itself or not, and returns its exit status."""
         assert self._child is not None, f"{self.name} is not running"
         return await self._child.ended()
 
     def hurry(self) -> None:
-        """End it at once in the way that it recovers from fastest; `stop` then returns soon."""
+        """Ends it at once in the way that it recovers from fastest; `stop` then returns soon."""
         if self._child is not None:
             self._child.hurry()
 
@@ -79,15 +79,15 @@ class Server(ABC):
 
     @abstractmethod
     async def _prepared(self) -> Command:
-        """Make all that a start needs be there, and return the command."""
+        """Makes all that a start needs be there, and returns the command."""
 
     @abstractmethod
     async def _answers(self) -> bool:
-        """Tell whether it serves clients."""
+        """Tells whether it serves clients."""
 
 
 async def accepts(port: int) -> bool:
-    """Tell whether something accepts connections on the loopback port."""
+    """Tells whether something accepts connections on the loopback port."""
     try:
         _, writer = await asyncio.open_connection(LOOPBACK, port)
     except OSError:

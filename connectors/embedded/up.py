@@ -1,4 +1,4 @@
-"""``beaas up``: the embedded servers and every role on them, in the foreground, until somebody stops it."""
+"""`beaas up`: the embedded servers and every role on them, in the foreground, until somebody stops it."""
 
 import asyncio
 import os
@@ -40,7 +40,7 @@ class Role:
 
 
 async def up(data_dir: Path, *, services_only: bool, fresh: bool, roles: Sequence[Role], prepare: _Prepare) -> int:
-    """Serve until SIGINT or SIGTERM, then stop the roles and after them the servers; a second signal hurries.
+    """Serves until SIGINT or SIGTERM, then stops the roles and after them the servers; a second signal hurries.
 
     Args:
         data_dir: Holds what is kept from one start to the next.
@@ -76,7 +76,7 @@ class _Shift:
         self._roles: set[Child] = set()
 
     async def serve(self, roles: Sequence[Role], prepare: _Prepare) -> None:
-        """Run all of it until cancelled; nothing runs afterwards."""
+        """Runs all of it until cancelled; nothing runs afterwards."""
         directory = self._servers.directory
         async with self._servers:
             environment = self._servers.environment()
@@ -90,7 +90,7 @@ class _Shift:
                 self._announce("beaas", "stopping the servers")
 
     def hurry(self) -> None:
-        """End everything at once; what is kept is recovered at the next start."""
+        """Ends everything at once; what is kept is recovered at the next start."""
         for child in self._roles:
             child.hurry()
         self._servers.hurry()
@@ -142,7 +142,7 @@ class _Restarts:
         self._recent: deque[float] = deque()
 
     async def pause(self, status: int) -> None:
-        """Wait as long as this end asks for: not at all when the process asked for its restart."""
+        """Waits as long as this end asks for: not at all when the process asked for its restart."""
         now = time.monotonic()
         while self._recent and now - self._recent[0] > _RESTART_WINDOW_S:
             self._recent.popleft()
@@ -160,7 +160,7 @@ class _Restarts:
 
 @contextmanager
 def _signals_to(serving: asyncio.Future[None], hurry: Callable[[], None], announce: _Announce) -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM cancel the task, and every later one hurry."""
+    """Lets the first SIGINT or SIGTERM cancel the task, and every later one hurry."""
     loop = asyncio.get_running_loop()
     asked = False
 
@@ -184,7 +184,7 @@ def _signals_to(serving: asyncio.Future[None], hurry: Callable[[], None], announ
 
 
 def _announcer() -> _Announce:
-    """Return what prints one line an event; with colour on a terminal."""
+    """Returns what prints one line an event; with colour on a terminal."""
     console = Console(soft_wrap=True, highlight=False)
 
     def announce(who: str, what: str) -> None:

@@ -1,7 +1,5 @@
 """Where records go is fixed: partitions and slice are written down with the first setup and checked ever after."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import psycopg

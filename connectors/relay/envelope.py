@@ -1,19 +1,14 @@
 """An outbox row as a record of the bus: CloudEvents 1.0, binary content mode of its Kafka protocol binding."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from struct import Struct
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from connectors.bus.port import BusEvent
+from connectors.relay.layout import Row
 from schemas.partition import placement
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from connectors.relay.layout import Row
 
 _CACHED: Final = 1 << 15
 _INT8: Final = Struct("!q")
@@ -26,7 +21,7 @@ Address = tuple[str, bytes, int, bytes]
 
 
 def envelopes(*, topic_prefix: str, partitions: int, slice_size: int) -> Callable[[Row], BusEvent]:
-    """Return the function that makes records of rows.
+    """Returns the function that makes records of rows.
 
     Topic `<prefix><aggregate type>`, key `tenant/aggregate id`, placed by `schemas.partition`; a header whose column is
     empty is left out.

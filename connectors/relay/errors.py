@@ -9,8 +9,6 @@ RelayError
 └── Unreachable     PostgreSQL does not answer
 """
 
-from __future__ import annotations
-
 
 class RelayError(Exception):
     """The relay cannot go on; the text says why and what to do."""

@@ -1,7 +1,5 @@
 """The outbox table as the relay reads it: columns by position, values as PostgreSQL's binary format has them."""
 
-from __future__ import annotations
-
 from typing import Final
 
 TABLE_SCHEMA: Final = "beaas"

@@ -1,7 +1,5 @@
 """What a relay shows to Prometheus."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
@@ -49,8 +47,8 @@ class RelayMetrics:
             registry=registry,
         )
 
-    def of(self, shard: int) -> ShardMetrics:
-        """Return the metrics of one shard."""
+    def of(self, shard: int) -> "ShardMetrics":
+        """Returns the metrics of one shard."""
         return ShardMetrics(
             lag_bytes=self.lag_bytes.labels(shard),
             safe_wal_bytes=self.safe_wal_bytes.labels(shard),

@@ -4,8 +4,6 @@ Formats: PostgreSQL's documentation, "Logical Replication Message Formats" and "
 Nothing here reads a socket or a clock.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from struct import Struct
 from typing import Final
@@ -86,14 +84,14 @@ class Decoder:
         self._confirmed = max(self._confirmed, lsn)
 
     def take(self) -> Batch:
-        """Return what was read so far; the decoder is empty afterwards."""
+        """Returns what was read so far; the decoder is empty afterwards."""
         batch = Batch(self.rows, self._carried, self._first_commit_time_s)
         self._taken = self._carried
         self.rows, self.size_bytes = [], 0
         return batch
 
     def feed(self, frame: bytes) -> bool:
-        """Take one frame in; true if the server wants an answer at once.
+        """Takes one frame in; true if the server wants an answer at once.
 
         Raises:
             UnknownLayout: it is not what this relay was written for.
@@ -172,7 +170,7 @@ class Decoder:
 
 
 def status(position: int, clock_s: float, *, wants_answer: bool) -> bytes:
-    """Return the message that confirms `position` to the server; `clock_s` is in seconds since 1970."""
+    """Returns the message that confirms `position` to the server; `clock_s` is in seconds since 1970."""
     clock = int((clock_s - POSTGRES_EPOCH_S) * 1e6)
     return _STATUS.pack(b"r", position, position, position, clock, wants_answer)
 
@@ -192,7 +190,7 @@ def _columns(frame: bytes, at: int, count: int) -> Row:
 
 
 def _names(frame: bytes, at: int, count: int) -> tuple[list[str], int]:
-    """Read strings that end with a zero byte; returns them with the place after the last."""
+    """Reads strings that end with a zero byte; returns them with the place after the last."""
     found = []
     for _ in range(count):
         end = frame.index(0, at)

@@ -5,19 +5,13 @@ ended before the noted position; once the slot's confirmed position has passed t
 without a usable slot is never pruned: it is rebuilt from these rows.
 """
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
+from uuid import UUID
 
-from connectors.relay.slots import inspect_slot
-
-if TYPE_CHECKING:
-    from uuid import UUID
-
-    from connectors.relay.slots import Connection, Shard
+from connectors.relay.slots import Connection, Shard, inspect_slot
 
 _LOOK_AGAIN_S: Final = 0.5
 
@@ -48,7 +42,7 @@ _END_OF_LOG: Final = "SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigi
 
 
 async def prune(connection: Connection, shard: Shard, retention: Retention) -> int:
-    """Delete one batch of carried rows that are older than the retention; returns how many.
+    """Deletes one batch of carried rows that are older than the retention; returns how many.
 
     Returns 0 where nothing is old enough, or the slot does not confirm in time.
     """
@@ -68,7 +62,7 @@ async def _pick(connection: Connection, shard: Shard, retention: Retention) -> l
 
 
 async def _is_carried(connection: Connection, shard: Shard, within_s: float) -> bool:
-    """Wait until the slot has confirmed all that is in the log now; false if it does not in time."""
+    """Waits until the slot has confirmed all that is in the log now; false if it does not in time."""
     row = await (await connection.execute(_END_OF_LOG)).fetchone()
     assert row is not None
     noted = row[0]

@@ -11,10 +11,9 @@ the steps makes it safe to die anywhere: the shard's slot comes into being only 
 Most of these events were on the bus before: consumers know a repeat by its `ce_id`.
 """
 
-from __future__ import annotations
-
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import psycopg
 import structlog
@@ -22,14 +21,10 @@ from psycopg import sql
 
 from connectors.relay.errors import SlotBusy, WrongSetup
 from connectors.relay.layout import COLUMNS, TABLE_NAME, TABLE_SCHEMA, Row
-from connectors.relay.slots import PLUGIN, SlotState, drop_slot, inspect_slot
+from connectors.relay.slots import PLUGIN, Connection, Shard, SlotState, drop_slot, inspect_slot
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+Publish = Callable[[list[Row]], Awaitable[None]]
 
-    from connectors.relay.slots import Connection, Shard
-
-    Publish = Callable[[list[Row]], Awaitable[None]]
 
 # Only this role sees all tenants' rows: forced row security would show the owner an empty table.
 _AS_READER: Final = "SET LOCAL ROLE beaas_service"

@@ -12,20 +12,16 @@ a crash. Why that holds:
 The next batch is read while one is under way. That is all that is held in memory: two batches of bounded size.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from connectors.bus.port import BusEvent, EventBus
-    from connectors.relay.layout import Row
-    from connectors.relay.metrics import ShardMetrics
-    from connectors.relay.pgoutput import Batch
+from connectors.bus.port import BusEvent, EventBus
+from connectors.relay.layout import Row
+from connectors.relay.metrics import ShardMetrics
+from connectors.relay.pgoutput import Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +36,7 @@ class EventLog(Protocol):
     """What the relay reads; `ReplicationStream` in earnest."""
 
     async def read(self, *, max_events: int, max_bytes: int) -> Batch:
-        """Wait for rows; a cancelled read loses none."""
+        """Waits for rows; a cancelled read loses none."""
 
     def confirm(self, lsn: int) -> None:
         """Everything up to here is durable on the bus."""
@@ -79,7 +75,7 @@ class Relay:
         return max(time.time() - self._oldest_s, 0.0) if self._oldest_s is not None else 0.0
 
     async def carry(self, stop: asyncio.Event) -> None:
-        """Carry events until `stop` is set; what was read by then is on the bus and confirmed.
+        """Carries events until `stop` is set; what was read by then is on the bus and confirmed.
 
         Raises:
             RelayError: the log cannot be read on.

@@ -1,24 +1,19 @@
 """A logical replication stream over psycopg alone: one reader of one slot."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 import time
-from typing import TYPE_CHECKING, Final, Self
+from types import TracebackType
+from typing import Final, Self
 
 import psycopg
 from psycopg import generators
 from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGresult
+from psycopg.rows import TupleRow
 
 from connectors.relay.errors import RelayError, SlotBusy, SlotLost, StreamEnded, Unreachable, WrongSetup
 from connectors.relay.pgoutput import Batch, Decoder, status
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from psycopg.pq.abc import PGresult
-    from psycopg.rows import TupleRow
 
 STATUS_INTERVAL_S: Final = 1.0
 _SILENCE_S: Final = 30.0  # every status asks for an answer: a server that gives none for so long is not there
@@ -40,7 +35,7 @@ class ReplicationStream:
 
     @classmethod
     async def open(cls, postgres_url: str, *, slot: str, publication: str) -> Self:
-        """Start reading the slot; it belongs to this stream until that is closed.
+        """Starts reading the slot; it belongs to this stream until that is closed.
 
         Raises:
             SlotBusy: another session has it.
@@ -68,7 +63,7 @@ class ReplicationStream:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close; without an error the server is told the last confirmed position and has answered."""
+        """Closes; without an error the server is told the last confirmed position and has answered."""
         try:
             if kind is None:
                 async with asyncio.timeout(_CLOSE_S):
@@ -79,7 +74,7 @@ class ReplicationStream:
             await self._connection.close()
 
     async def read(self, *, max_events: int, max_bytes: int) -> Batch:
-        """Wait for rows; return all that are there, about `max_events` or `max_bytes` at most.
+        """Waits for rows; returns all that are there, about `max_events` or `max_bytes` at most.
 
         A cancelled read loses nothing: it waits only where it holds no rows.
 
@@ -109,7 +104,7 @@ class ReplicationStream:
         return self._decoder.position
 
     async def keep_alive(self) -> None:
-        """Tell the server each second what is confirmed, for ever.
+        """Tells the server each second what is confirmed, for ever.
 
         Raises:
             StreamEnded: it cannot be told.
@@ -126,7 +121,7 @@ class ReplicationStream:
             raise StreamEnded(f"PostgreSQL has closed the stream ({_line(error)}): start again.") from error
 
     def _received_frame(self) -> bytes | None:
-        """Take in what the socket holds, then return a frame if one is complete."""
+        """Takes in what the socket holds, then returns a frame if one is complete."""
         try:
             self._pg.consume_input()
         except psycopg.Error as error:
@@ -157,7 +152,7 @@ class ReplicationStream:
             loop.remove_reader(socket)
 
     async def _finish(self) -> None:
-        """Send the last status and the end; the server answers the end after it has read the status."""
+        """Sends the last status and the end; the server answers the end after it has read the status."""
         self._send_status()
         self._pg.put_copy_end()
         self._pg.flush()

@@ -1,33 +1,26 @@
 """The relay as a process: a task for each shard, standby, heartbeat, pruning, and an orderly or a quick end."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import psycopg
 import structlog
 
 from connectors.bus.errors import BusError, BusUnreachable
+from connectors.bus.port import EventBus
 from connectors.relay.envelope import envelopes
 from connectors.relay.errors import RelayError, SlotBusy, SlotLost, Unreachable, WrongSetup
-from connectors.relay.metrics import RelayMetrics
+from connectors.relay.layout import Row
+from connectors.relay.metrics import RelayMetrics, ShardMetrics
 from connectors.relay.prune import Retention, prune
 from connectors.relay.rebuild import rebuild_slot
 from connectors.relay.relay import Limits, Relay
 from connectors.relay.replication import ReplicationStream
-from connectors.relay.slots import Shard, connect, ensure_publication, inspect_slot, shard_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from connectors.bus.port import EventBus
-    from connectors.relay.layout import Row
-    from connectors.relay.metrics import ShardMetrics
-    from connectors.relay.slots import Connection
+from connectors.relay.slots import Connection, Shard, connect, ensure_publication, inspect_slot, shard_of
 
 EXIT_WELL: Final = 0
 EXIT_WRONG_SETUP: Final = 2
@@ -69,7 +62,7 @@ async def serve_relay(
     on_ready: Callable[[], None] | None = None,
     metrics: RelayMetrics | None = None,
 ) -> int:
-    """Relay until SIGTERM or SIGINT, then drain; returns the exit status.
+    """Relays until SIGTERM or SIGINT, then drains; returns the exit status.
 
     0 after a signal, 70 if anything was in doubt (a restart is always safe), 3 if a server was never reached, 2 if
     something has to be put right by hand first.
@@ -96,7 +89,7 @@ async def run_relay(
     on_ready: Callable[[], None] | None = None,
     metrics: RelayMetrics | None = None,
 ) -> None:
-    """Carry all shards until `stop` is set; what was read by then is published and confirmed.
+    """Carries all shards until `stop` is set; what was read by then is published and confirmed.
 
     Args:
         settings: what to carry.
@@ -149,7 +142,7 @@ class _ShardTask:
         self._log = _log.bind(shard=shard.number, slot=shard.slot)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Carry the shard until `stop` is set."""
+        """Carries the shard until `stop` is set."""
         connection = await _connect(self._settings.postgres_url, stop)
         if connection is None:
             return
@@ -182,7 +175,7 @@ class _ShardTask:
                 task.cancel()
 
     async def _stream(self, connection: Connection, stop: asyncio.Event) -> ReplicationStream | None:
-        """Open the slot, rebuilt if need be; stands by while another relay has it, until `stop` is set."""
+        """Opens the slot, rebuilt if need be; stands by while another relay has it, until `stop` is set."""
         standing_by = False
         while not stop.is_set():
             try:
@@ -217,7 +210,7 @@ class _ShardTask:
         self._metrics.published.inc(len(rows))
 
     async def _beat(self, relay: Relay, stream: ReplicationStream, connection: Connection) -> None:
-        """Tell how the shard stands, at each interval; prune at its own."""
+        """Tells how the shard stands, at each interval; prunes at its own."""
         loop = asyncio.get_running_loop()
         retention = self._settings.retention
         prune_at = loop.time()

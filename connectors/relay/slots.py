@@ -1,24 +1,20 @@
 """Publications and slots of the shards: their names, how they stand, and that they are there."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import class_row
+from psycopg.rows import TupleRow, class_row
 
 from connectors.relay.errors import SlotBusy, Unreachable, WrongSetup
 from connectors.relay.layout import TABLE_NAME, TABLE_SCHEMA
 
-if TYPE_CHECKING:
-    from psycopg.rows import TupleRow
+Connection = psycopg.AsyncConnection[TupleRow]
 
-    Connection = psycopg.AsyncConnection[TupleRow]
 
 PLUGIN: Final = "pgoutput"
 _PREFIX: Final = re.compile(r"[A-Za-z0-9._-]{1,200}")
@@ -45,7 +41,7 @@ class Shard:
 
 
 def shard_of(topic_prefix: str, number: int) -> Shard:
-    """Return the shard's names: `beaas_relay_0` for prefix `beaas.`; no two prefixes share a name.
+    """Returns the shard's names: `beaas_relay_0` for prefix `beaas.`; no two prefixes share a name.
 
     Raises:
         WrongSetup: the prefix or the number cannot be.
@@ -103,7 +99,7 @@ class SlotHealth:
 
 
 async def connect(postgres_url: str) -> Connection:
-    """Return an ordinary connection for looking after slots, in autocommit.
+    """Returns an ordinary connection for looking after slots, in autocommit.
 
     Raises:
         Unreachable: PostgreSQL does not answer.
@@ -139,7 +135,7 @@ class _SlotRow:
 
 
 async def inspect_slot(connection: Connection, shard: Shard) -> SlotHealth:
-    """Return how the shard's slot stands."""
+    """Returns how the shard's slot stands."""
     async with connection.cursor(row_factory=class_row(_SlotRow)) as cursor:
         row = await (await cursor.execute(_HEALTH, {"slot": shard.slot})).fetchone()
     if row is None:
@@ -167,7 +163,7 @@ SELECT 946684800 + (('x' || encode(substring(change FROM 10 FOR 8), 'hex'))::bit
 
 
 async def oldest_unconfirmed_s(connection: Connection, shard: Shard) -> float | None:
-    """Return when the oldest event that is not confirmed committed, in seconds since 1970; None if there is none.
+    """Returns when the oldest event that is not confirmed committed, in seconds since 1970; None if there is none.
 
     For a slot that nobody reads; what a running relay holds stands in its metrics. Costs the decoding of the log up to
     the first event.

@@ -1,17 +1,12 @@
 """Each role's own small web server: `/metrics`, `/livez`, `/readyz`, on loopback unless told otherwise."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from aiohttp import web
 from prometheus_client import generate_latest
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
 
 EXPOSITION = "text/plain; version=0.0.4"
 
@@ -21,7 +16,7 @@ class BadBind(Exception):
 
 
 def parse_bind(bind: str) -> tuple[str, int]:
-    """Split `host:port`; IPv6 hosts stand in brackets.
+    """Splits `host:port`; IPv6 hosts stand in brackets.
 
     Raises:
         BadBind: it is something else.
@@ -34,7 +29,7 @@ def parse_bind(bind: str) -> tuple[str, int]:
 
 @asynccontextmanager
 async def health_server(bind: str, *, ready: Callable[[], bool], announce: Path | None = None) -> AsyncIterator[str]:
-    """Serve until the block ends; yields the base URL.
+    """Serves until the block ends; yields the base URL.
 
     `announce` is a file that names the URL while the server runs, so that a free port (0) can be found by others.
     """

@@ -1,7 +1,5 @@
 """Structured logs: one event with fields a line, for machines (`json`) or for people (`console`)."""
 
-from __future__ import annotations
-
 import logging
 import sys
 from typing import TYPE_CHECKING, Literal
@@ -15,7 +13,7 @@ NOISY = ("aiokafka", "faust", "mode", "psycopg.pool", "kafka", "asyncio")
 
 
 def configure_logs(form: Literal["json", "console"], role: str, level: int = logging.INFO) -> None:
-    """Send structlog's and the standard library's records to standard error, in one form, named by role.
+    """Sends structlog's and the standard library's records to standard error, in one form, named by role.
 
     Libraries speak from WARNING on: their INFO lines tell of their internals, at every rebalance and fetch.
     """

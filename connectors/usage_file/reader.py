@@ -7,23 +7,19 @@ JSON lines: one object a line with the same names and `properties`, or a CloudEv
 Columns of other names are mapped with `names`, such as `{"tenant_id": "origin"}`.
 """
 
-from __future__ import annotations
-
 import csv
 import gzip
 import json
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, Final
 
 from billing.entry import Usage
 from schemas.cloudevents import parse as parse_cloudevent
 from schemas.errors import UndecodableRecord
 from schemas.limits import validated
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
 
 ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "tenant_id": ("tenant_id", "tenant"),
@@ -54,7 +50,7 @@ def _opened(path: Path) -> Iterator[IO[str]]:
 
 
 def read_usage(path: Path, names: Mapping[str, str] | None = None) -> Iterator[Usage]:
-    """Yield the file's usage in its order, each within the limits of the wire.
+    """Yields the file's usage in its order, each within the limits of the wire.
 
     Raises:
         BadUsageFile: at the first line that can't be used, with file, line and field.

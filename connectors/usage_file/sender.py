@@ -1,21 +1,14 @@
 """Sends usage to Kafka as a careful producer does: keyed, idempotent, every record acknowledged by all replicas."""
 
-from __future__ import annotations
-
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from billing.entry import Usage
 from connectors.kafka.topics import KafkaUnreachable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from confluent_kafka import Message
-
-    from billing.entry import Usage
 
 SETTINGS: Final = {
     "acks": "all",
@@ -41,7 +34,7 @@ class Sent:
     first_error: str | None = None
 
     def delivered(self, error: KafkaError | None, _: Message) -> None:
-        """Count one answer of the broker."""
+        """Counts one answer of the broker."""
         if error is None:
             self.acknowledged += 1
         else:
@@ -58,7 +51,7 @@ def send_usage(  # noqa: PLR0913 - a producer's choices
     rate_per_s: float | None = None,
     progress: Callable[[Sent], None] = lambda _: None,
 ) -> Sent:
-    """Send all of it and wait for every acknowledgement; at most `rate_per_s` records a second.
+    """Sends all of it and waits for every acknowledgement; at most `rate_per_s` records a second.
 
     Raises:
         KafkaUnreachable: the topic's brokers do not answer within ten seconds.

@@ -1,7 +1,5 @@
 """Prints every invoice of the tenant `acme`: `python -m examples.first`, while `beaas up` runs."""
 
-from __future__ import annotations
-
 from zoneinfo import ZoneInfo
 
 import psycopg

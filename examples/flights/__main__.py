@@ -1,22 +1,22 @@
 """`make demo`: a real year of flights through the whole pipeline, compared with 455 expected invoices."""
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import contextlib
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import psycopg
 from rich.console import Console
 
+from billing.entry import Usage
 from billing.period import billing_period, boundary, containing
 from connectors.embedded.up import Role, up
 from connectors.usage_file.reader import read_usage
@@ -29,11 +29,6 @@ from streams.app import codec_of
 from streams.cli.commands import apply_file, move_clock, progress_bar
 from streams.cli.roles import ROLES, prepare, role_arguments
 from streams.settings import Settings, load_settings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from billing.entry import Usage
 
 HERE: Final = Path(__file__).parent
 TENANTS: Final = ("EWR", "JFK", "LGA")
@@ -70,7 +65,7 @@ class Year:
 
 
 async def main(data_dir: Path) -> int:
-    """Bill the year; returns the exit status."""
+    """Bills the year; returns the exit status."""
     year = Year(data_dir.absolute())
     roles = [Role(role, (sys.executable, "-m", "streams.cli", *role_arguments(role))) for role in ROLES]
     serving = asyncio.create_task(up(year.data_dir, services_only=False, fresh=True, roles=roles, prepare=year.prepare))
@@ -88,7 +83,7 @@ async def main(data_dir: Path) -> int:
 
 
 async def bill(year: Year) -> int:
-    """Apply the tariff, send the flights month by month, move the clocks, show what came out."""
+    """Applies the tariff, sends the flights month by month, moves the clocks, shows what came out."""
     await year.ready.wait()
     assert year.settings is not None
     console.rule("tariff")
@@ -144,7 +139,7 @@ def month_of(usage: Usage) -> int:
 
 
 def report(year: Year) -> int:
-    """Print invoices, trial balance, stages and the comparison; returns the exit status."""
+    """Prints invoices, trial balance, stages and the comparison; returns the exit status."""
     assert year.settings is not None
     with psycopg.connect(year.settings.postgres_url.get_secret_value()) as connection:
         found = show.invoices(connection)

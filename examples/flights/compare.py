@@ -1,16 +1,11 @@
 """The year's invoices beside the expected ones."""
 
-from __future__ import annotations
-
 import csv
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from examples.show import ShownInvoice
+from examples.show import ShownInvoice
 
 
 def compare(found: list[ShownInvoice], expected: Path) -> tuple[int, int, list[str]]:

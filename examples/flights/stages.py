@@ -1,22 +1,17 @@
 """How fast each stage ran: samples of the roles' own metrics, over the time in which they had something to do."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 from rich import box
+from rich.console import RenderableType
 from rich.table import Table
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from rich.console import RenderableType
 
 INTERVAL_S: Final = 0.25
 STAGES: Final = {"intake-1": "beaas_batch_records_folded_total", "rating-1": "beaas_batch_records_folded_total"}
@@ -33,7 +28,7 @@ class Stage:
     _at: float = field(default=0.0, repr=False)
 
     def sample(self, records: float, cpu_s: float, now: float) -> None:
-        """Take a reading; time in which nothing was folded counts as idle."""
+        """Takes a reading; time in which nothing was folded counts as idle."""
         if self._at and records > self.records:
             self.busy_s += now - self._at
             self.busy_cpu_s += cpu_s - self.cpu_s
@@ -41,7 +36,7 @@ class Stage:
 
 
 async def watch(data_dir: Path, stages: dict[str, Stage]) -> None:
-    """Sample every stage until cancelled."""
+    """Samples every stage until cancelled."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
         while True:
             for role, metric in STAGES.items():

@@ -1,33 +1,27 @@
 """The Faust applications: each agent with its source, its tables and what it publishes."""
 
-from __future__ import annotations
-
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from datetime import timedelta
+from typing import TypeVar
 
+from billing.statement import Statement
 from schemas import topics
+from schemas.codec import Codec
 from schemas.convert import statement_to_domain
 from schemas.errors import UndecodableRecord
 from schemas.records import DeadLetter, StatementClosed, UsageParked, UsageTotal
+from schemas.topics import Topic
+from schemas.wire import Record as WireRecord
 from streams.agents.deadletters import DeadLetters
 from streams.agents.intake import IntakeFold, IntakePlan
 from streams.agents.journal import JournalReader
 from streams.agents.rating import RatingFold, RatingPlan
-from streams.agents.sinks import SinkFold
+from streams.agents.sinks import Sink, SinkFold
 from streams.batching.app import BatchApp
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from datetime import timedelta
-
-    from billing.statement import Statement
-    from schemas.codec import Codec
-    from schemas.topics import Topic
-    from schemas.wire import Record as WireRecord
-    from streams.agents.sinks import Sink
-    from streams.batching.batch import Record
-    from streams.batching.settings import BatchSettings
+from streams.batching.batch import Record
+from streams.batching.settings import BatchSettings
 
 T = TypeVar("T", bound="WireRecord")
 F = TypeVar("F")

@@ -1,18 +1,12 @@
 """Dead letters: the bytes of a record that can't be used, where it stood and why."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
+from schemas.codec import Codec
 from schemas.partition import partition_of
 from schemas.records import DeadLetter, Header
-from streams.batching.batch import Outgoing
-
-if TYPE_CHECKING:
-    from schemas.codec import Codec
-    from streams.batching.batch import Record
+from streams.batching.batch import Outgoing, Record
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

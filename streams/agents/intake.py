@@ -4,24 +4,18 @@ It decodes, validates and re-keys; it dedupes nothing and prices nothing. What c
 its bytes and a reason, and never stands in the way of what follows.
 """
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from billing.entry import Usage
 from schemas.cloudevents import parse as parse_cloudevent
+from schemas.codec import Codec
 from schemas.errors import UndecodableRecord
 from schemas.limits import validated
 from schemas.partition import partition_of
-from streams.batching.batch import Flush, Outgoing
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from billing.entry import Usage
-    from schemas.codec import Codec
-    from streams.agents.deadletters import DeadLetters
-    from streams.batching.batch import Record
+from streams.agents.deadletters import DeadLetters
+from streams.batching.batch import Flush, Outgoing, Record
 
 AVRO_FRAMING: Final = 0
 BLANKS: Final = b" \t\r\n"

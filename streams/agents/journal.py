@@ -1,16 +1,12 @@
 """Reading the journal back: a few commands need usage that stands before them."""
 
-from __future__ import annotations
-
 import asyncio
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncGenerator
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
-    from streams.batching.batch import Record
+from streams.batching.batch import Record
 
 FETCH_RECORDS: Final = 5_000
 READ_WITHIN_S: Final = 60.0
@@ -25,7 +21,7 @@ class JournalReader:
         self._turn = asyncio.Lock()
 
     async def records(self, partition: int, start: int, end: int) -> AsyncGenerator[Record, None]:
-        """Yield the records of positions [start, end) that are committed and still there.
+        """Yields the records of positions [start, end) that are committed and still there.
 
         Raises:
             TimeoutError: the broker hands nothing over for a minute.
@@ -44,7 +40,7 @@ class JournalReader:
                     yield record
 
     async def stop(self) -> None:
-        """Leave the broker."""
+        """Leaves the broker."""
         if self._consumer is not None:
             await self._consumer.stop()
             self._consumer = None

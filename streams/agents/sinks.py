@@ -5,18 +5,12 @@ written again and changes nothing. The batch transport carries them, not Faust's
 event in a rebalance, and a lost statement would be a lost invoice (ADR 0004).
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Generic, Protocol, TypeVar
 
 from schemas.errors import UndecodableRecord
-from streams.batching.batch import Flush, Outgoing
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from streams.agents.deadletters import DeadLetters
-    from streams.batching.batch import Record
+from streams.agents.deadletters import DeadLetters
+from streams.batching.batch import Flush, Outgoing, Record
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)

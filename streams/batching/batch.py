@@ -29,6 +29,14 @@ class RecordBatch:
         """Bytes of the values."""
         return sum(len(record.value) for record in self.records if record.value is not None)
 
+    def split(self, count: int) -> "tuple[RecordBatch, RecordBatch]":
+        """The first `count` records, of more, and the rest."""
+        middle = self.records[count - 1].offset + 1
+        return (
+            replace(self, records=self.records[:count], end=middle),
+            replace(self, records=self.records[count:], start=middle),
+        )
+
     def since(self, position: int) -> "RecordBatch":
         """The part from a later position on."""
         records = [record for record in self.records if record.offset >= position]

@@ -152,6 +152,8 @@ class BatchConsumer(driver.Consumer):
             return
         if self._torn:
             await self.rewind(dict(self._next))
+        if len(wanted) < len(self._next):  # one that is full may have room again long before an idle one has records
+            timeout = _IDLE_S
         epoch, self._torn = self._epoch, True
         records = await self._getmany(active_partitions=wanted, timeout=timeout)
         self._torn = False

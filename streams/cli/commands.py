@@ -38,7 +38,7 @@ def progress_bar() -> Progress:
 
 
 async def apply_file(settings: Settings, file: Path, *, as_json: bool) -> int:
-    """Apply a catalogue file and say what changed."""
+    """Applies a catalogue file and says what changed."""
     from connectors.catalogue_file import read_catalogue
     from connectors.services.apply import apply
     from streams.app import codec_of, outbox_of, service_pool
@@ -66,7 +66,7 @@ async def apply_file(settings: Settings, file: Path, *, as_json: bool) -> int:
 
 
 async def move_clock(settings: Settings, tenant: str, instant: datetime, *, wait: bool, timeout_s: float | None) -> int:
-    """Move a test clock; with `wait`, until every cycle due by then is invoiced."""
+    """Moves a test clock; with `wait`, until every cycle due by then is invoiced."""
     from connectors.postgres.unit_of_work import unit_of_work
     from connectors.services.clock import Settlement, set_clock, wait_settled
     from streams.app import codec_of, outbox_of, service_pool
@@ -95,7 +95,7 @@ async def move_clock(settings: Settings, tenant: str, instant: datetime, *, wait
 def send_file(
     settings: Settings, file: Path, *, rate_per_s: float | None, names: Mapping[str, str], as_json: bool
 ) -> int:
-    """Send a file's usage and say how many records Kafka acknowledged."""
+    """Sends a file's usage and says how many records Kafka acknowledged."""
     from connectors.usage_file.reader import read_usage
     from connectors.usage_file.sender import send_usage
     from schemas import topics
@@ -127,7 +127,7 @@ def send_file(
 
 
 def run_conformance(files: Sequence[Path]) -> int:
-    """Run the cases and print one line each."""
+    """Runs the cases and prints one line each."""
     from streams.conformance import run_files
 
     results = run_files(files)

@@ -35,7 +35,7 @@ async def watched(settings: Settings, name: str, ready: Callable[[], bool]) -> A
 
 
 async def run_worker_role(settings: Settings, role: str, instance: str) -> int:
-    """Fold until SIGTERM; returns 0, or the process ends with 70."""
+    """Folds until SIGTERM; returns 0, or the process ends with 70."""
     from streams.app import worker_apps
     from streams.batching.worker import run_worker
 
@@ -47,7 +47,7 @@ async def run_worker_role(settings: Settings, role: str, instance: str) -> int:
 
 
 async def run_relay_role(settings: Settings, shards: tuple[int, ...]) -> int:
-    """Carry the outbox until SIGTERM; returns the exit status."""
+    """Carries the outbox until SIGTERM; returns the exit status."""
     from connectors.bus.kafka import KafkaBus
     from connectors.bus.noop import NoopBus
     from connectors.relay.prune import Retention
@@ -73,7 +73,7 @@ async def run_relay_role(settings: Settings, shards: tuple[int, ...]) -> int:
 
 
 async def run_scheduler_role(settings: Settings) -> int:
-    """Close and release until SIGTERM; returns the exit status."""
+    """Closes and releases until SIGTERM; returns the exit status."""
     from connectors.scheduler.loop import run_scheduler
     from streams.app import scheduler_rounds
 
@@ -105,7 +105,7 @@ def role_arguments(role: str) -> tuple[str, ...]:
 
 
 async def prepare(environment: Mapping[str, str]) -> None:
-    """Make fresh servers ready for the roles; nothing happens where they are."""
+    """Makes fresh servers ready for the roles; nothing happens where they are."""
     from streams.cli.setup import set_up
     from streams.settings import load_settings
 

@@ -20,7 +20,7 @@ class KafkaAuditor:
         self.bootstrap_servers = bootstrap_servers
 
     def make_topic(self, name: str = "", *, partitions: int = PARTITIONS, max_message_bytes: int = 1_000_000) -> str:
-        """Return the name of a new topic that its leader knows."""
+        """Returns the name of a new topic that its leader knows."""
         name = name or f"bus-{uuid4().hex}"
         admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
         config = {"max.message.bytes": str(max_message_bytes)}
@@ -29,7 +29,7 @@ class KafkaAuditor:
         return name
 
     def read(self, topic: str, *, partitions: int = PARTITIONS) -> list[BusEvent]:
-        """Return all that the topic holds, partition by partition, each in its order."""
+        """Returns all that the topic holds, partition by partition, each in its order."""
         consumer = Consumer({"bootstrap.servers": self.bootstrap_servers, "group.id": uuid4().hex, "log_level": 0})
         end = sum(_ends(consumer, topic, partitions))
         consumer.assign([TopicPartition(topic, n, 0) for n in range(partitions)])
@@ -47,7 +47,7 @@ class KafkaAuditor:
         return sorted(found, key=lambda event: event.partition)
 
     def count(self, topic: str, *, partitions: int = PARTITIONS) -> int:
-        """Return how many records the topic holds."""
+        """Returns how many records the topic holds."""
         consumer = Consumer({"bootstrap.servers": self.bootstrap_servers, "group.id": uuid4().hex, "log_level": 0})
         end = sum(_ends(consumer, topic, partitions))
         consumer.close()
@@ -55,7 +55,7 @@ class KafkaAuditor:
 
 
 def _ends(consumer: Consumer, topic: str, partitions: int) -> list[int]:
-    """Ask until each partition has a leader that knows it: a new topic's take a moment."""
+    """Asks until each partition has a leader that knows it: a new topic's take a moment."""
     deadline = time.monotonic() + _KNOWN_WITHIN_S
     while True:
         try:

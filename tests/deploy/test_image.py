@@ -1,7 +1,5 @@
 """What containers run on: the wheel holds all that a role needs, the compose file all that an operator does."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

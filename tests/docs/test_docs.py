@@ -1,7 +1,5 @@
 """Documents that can't rot: what they name exists, what they show runs."""
 
-from __future__ import annotations
-
 import ast
 import re
 from pathlib import Path

@@ -35,7 +35,7 @@ class Repository:
         return f"http://127.0.0.1:{self.server.server_port}"
 
     def publish(self, name: str, content: bytes, packaging: str = "jar") -> Pin:
-        """Serve an archive and return the pin that fits it."""
+        """Serves an archive and returns the pin that fits it."""
         folder = self.root / "org" / "example" / name / "1.0"
         folder.mkdir(parents=True, exist_ok=True)
         classifier = "" if packaging == "jar" else "-all"
@@ -44,7 +44,7 @@ class Repository:
         return Pin(hashlib.sha256(content).hexdigest(), len(content), f"org.example:{name}:1.0{tail}")
 
     def close(self) -> None:
-        """Stop serving; twice is as good as once."""
+        """Stops serving; twice is as good as once."""
         if self.thread.is_alive():
             self.server.shutdown()
             self.server.server_close()

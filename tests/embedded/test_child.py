@@ -53,7 +53,7 @@ async def gone(pid: int, within_s: float = 10) -> bool:
 
 
 async def orphan(folder: Path, belt: str) -> int:
-    """Start a parent with a child, kill the parent with SIGKILL, and return the child's pid."""
+    """Starts a parent with a child, kills the parent with SIGKILL, and returns the child's pid."""
     parent = await asyncio.create_subprocess_exec(
         sys.executable, "-c", PARENT, str(folder), belt, stdout=asyncio.subprocess.PIPE
     )

@@ -38,7 +38,7 @@ async def read_all_records(servers: EmbeddedServers, topic: str) -> list[bytes]:
 
 
 async def on_kafka(servers: EmbeddedServers, configs: Mapping[str, str]) -> dict[str, str]:
-    """Return the broker's values of these settings."""
+    """Returns the broker's values of these settings."""
     client = AdminClient({"bootstrap.servers": servers.kafka_bootstrap_servers})
     [described] = client.describe_configs([ConfigResource(ConfigResource.Type.BROKER, "1")]).values()
     return {name: described.result(10)[name].value for name in configs}
@@ -135,7 +135,7 @@ async def test_no_password_stands_in_a_log_or_on_a_command_line(servers: Embedde
 
 
 def _text_files(directory: Path) -> list[Path]:
-    """Return the logs and the files that configure the servers, all but the one that is made to hold passwords."""
+    """Returns the logs and the files that configure the servers, all but the one that is made to hold passwords."""
     return [*directory.glob("logs/*"), *directory.glob("*.json.*"), *directory.glob("kafka/*.properties")]
 
 

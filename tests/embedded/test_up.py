@@ -20,7 +20,7 @@ WITHIN_S = 90
 
 @contextmanager
 def started(data_dir: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """Run `up` in a process of its own; whatever the test did not end is killed."""
+    """Runs `up` in a process of its own; whatever the test did not end is killed."""
     argv = [sys.executable, str(SCRIPT), str(data_dir), *options]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
         try:

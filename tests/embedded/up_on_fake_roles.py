@@ -1,4 +1,4 @@
-"""``beaas up`` as a process of its own, with roles that a test can watch."""
+"""`beaas up` as a process of its own, with roles that a test can watch."""
 
 import argparse
 import asyncio
@@ -30,12 +30,12 @@ time.sleep(600)
 
 
 async def prepare(environment: Mapping[str, str]) -> None:
-    """Leave a trace that the servers were reachable before any role started."""
+    """Leaves a trace that the servers were reachable before any role started."""
     Path(environment["BEAAS_DATA_DIR"], "prepared").write_text("yes", encoding="utf-8")
 
 
 def main() -> int:
-    """Serve on the directory that is named."""
+    """Serves on the directory that is named."""
     arguments = argparse.ArgumentParser()
     arguments.add_argument("data_dir", type=Path)
     arguments.add_argument("--fresh", action="store_true")

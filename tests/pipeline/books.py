@@ -1,25 +1,19 @@
 """What an outsider finds in the report views, in the oracle's words, and the checks that hold for every tenant."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import yaml
 
-from tests.pipeline.oracle import Invoice, Line
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
-    from pathlib import Path
-
-    from tests.pipeline.oracle import Event
-    from tests.support.pipeline import Pipeline
+from tests.pipeline.oracle import Event, Invoice, Line
+from tests.support.pipeline import Pipeline
 
 INVOICES = """
 SELECT number, customer, subscription, issued_at, currency, subtotal, tax, total FROM report.invoices

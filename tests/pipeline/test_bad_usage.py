@@ -60,7 +60,7 @@ def unreadable(write: Callable[[Event], bytes]) -> dict[str, tuple[str, bytes | 
         "neither Avro nor JSON": ("no-framing", b"hello"),
         "a JSON list": ("no-framing", b"[1, 2]"),
         "cut JSON": ("malformed-json", json_event[:-1]),
-        "no UTF-8": ("malformed-json", b'{"id": "\xff"}'),
+        "no UTF-8": ("invalid-id", json_event.replace(b"e901", b"e\xff")),
         "CloudEvents without a time": ("missing-time", without(json_event, "time")),
         "CloudEvents without a tenant": ("missing-tenantid", without(json_event, "tenantid")),
         "CloudEvents without a subject": ("missing-subject", without(json_event, "subject")),
@@ -97,9 +97,8 @@ def refused() -> dict[str, tuple[str, Event]]:
 
 
 async def test_bad_usage_ends_where_an_operator_finds_it_and_good_usage_beside_it_is_billed(
-    pipeline: Pipeline, tmp_path: Path
+    pipeline: Pipeline, stranger: Stranger, tmp_path: Path
 ) -> None:
-    stranger = Stranger(pipeline)
     await pipeline.ok("apply", write_catalogue(tmp_path / "bad.yaml", TENANT))
     await pipeline.settle("BAD-USAGE", START.isoformat())
 
@@ -171,9 +170,8 @@ async def _reported(pipeline: Pipeline, sent: dict[tuple[int, int], Sent], count
 
 
 async def test_usage_of_strangers_waits_and_is_billed_once_their_subscription_is_applied(
-    pipeline: Pipeline, tmp_path: Path
+    pipeline: Pipeline, stranger: Stranger, tmp_path: Path
 ) -> None:
-    stranger = Stranger(pipeline)
     tenant = TENANT | {"code": "WAITS"}
     usage = [event(number, customer="good", n=f"{number}.25") for number in range(1, 30)]
     repeated = [*usage, *usage[:5]]

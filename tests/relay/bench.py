@@ -40,7 +40,7 @@ VALUES (%s, 'journal', %s, 'beaas.subscription.CycleClosed', 'EWR', %s, 'corr-1'
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until something holds that only asking tells."""
+    """Waits until something holds that only asking tells."""
     async with asyncio.timeout(_WITHIN_S):
         while not await holds():  # noqa: ASYNC110 - servers do not signal our events
             await asyncio.sleep(0.05)
@@ -94,7 +94,7 @@ class Bench:
         )
 
     def write(self, *payloads: bytes, aggregate: str = "UA", shard: int = 0) -> None:
-        """Commit one transaction of events."""
+        """Commits one transaction of events."""
         with psycopg.connect(self.url) as connection:
             for payload in payloads:
                 insert(connection, payload, aggregate=aggregate, shard=shard)
@@ -108,7 +108,7 @@ class Bench:
         return [event.value for event in self.carried()]
 
     async def arrived(self, count: int) -> None:
-        """Wait until the bus holds so many records."""
+        """Waits until the bus holds so many records."""
 
         async def are_there() -> bool:
             return await asyncio.to_thread(self.kafka.count, self.topic) >= count
@@ -121,7 +121,7 @@ class Bench:
             return await inspect_slot(connection, self.shard)
 
     async def caught_up(self) -> None:
-        """Wait until all that is committed now is confirmed."""
+        """Waits until all that is committed now is confirmed."""
         async with await connect(self.url) as connection:
             end = await (await connection.execute("SELECT (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint")).fetchone()
             assert end is not None
@@ -133,13 +133,13 @@ class Bench:
             await until(is_confirmed)
 
     def clear(self) -> None:
-        """Empty the table; the service's role may."""
+        """Empties the table; the service's role may."""
         with psycopg.connect(self.url) as connection:
             connection.execute("SET LOCAL ROLE beaas_service")
             connection.execute("DELETE FROM beaas.billing_events")
 
     async def drop_slot(self) -> None:
-        """Take the slot away."""
+        """Takes the slot away."""
         async with await connect(self.url) as connection:
             await drop_slot(connection, self.shard.slot)
 
@@ -147,7 +147,7 @@ class Bench:
     async def running(
         self, bus: EventBus, limits: Limits | None = None, retention: Retention | None = None
     ) -> AsyncIterator[asyncio.Task[None]]:
-        """Run a relay in this process while the block runs, then drain it; a failure of its is raised."""
+        """Runs a relay in this process while the block runs, then drains it; a failure of its is raised."""
         stop, ready = asyncio.Event(), asyncio.Event()
         settings = replace(
             self.settings, limits=limits or Limits(), retention=retention or Retention(keep=timedelta(days=1))
@@ -172,7 +172,7 @@ def insert(
     shard: int = 0,
     event_id: UUID | None = None,
 ) -> None:
-    """Write one event in the transaction that the connection is in."""
+    """Writes one event in the transaction that the connection is in."""
     connection.execute(INSERT, [event_id or new_id(), aggregate, payload, OCCURRED_AT, shard])
 
 
@@ -207,7 +207,7 @@ class RelayProcess:
             await process.communicate()
 
     async def says(self, word: str) -> None:
-        """Wait for a word in its log."""
+        """Waits for a word in its log."""
         assert self._process.stdout is not None
         async with asyncio.timeout(_WITHIN_S):
             while word not in self.said:
@@ -216,16 +216,16 @@ class RelayProcess:
                 self.said += line.decode()
 
     def kill(self) -> None:
-        """End it by SIGKILL."""
+        """Ends it by SIGKILL."""
         self._process.kill()
 
     async def drained(self) -> int:
-        """Ask it to end; returns its exit status."""
+        """Asks it to end; returns its exit status."""
         self._process.terminate()
         return await self.ended()
 
     async def ended(self) -> int:
-        """Wait for its end; returns its exit status."""
+        """Waits for its end; returns its exit status."""
         async with asyncio.timeout(_WITHIN_S):
             rest, _ = await self._process.communicate()
         self.said += rest.decode()

@@ -11,6 +11,12 @@ from tests.bus.kafka_auditor import PARTITIONS, KafkaAuditor
 from tests.relay.bench import Bench, outbox_database
 
 
+@pytest.fixture(scope="session")
+def servers(mortal_servers: EmbeddedServers) -> EmbeddedServers:
+    """Here servers are killed, restarted and set up badly."""
+    return mortal_servers
+
+
 @pytest.fixture(scope="module")
 def database(servers: EmbeddedServers) -> Iterator[str]:
     """A migrated database for the tests of a module, each with a topic prefix of its own."""

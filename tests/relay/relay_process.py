@@ -34,7 +34,7 @@ class SlowBus(KafkaBus):
     delay_s = 0.0
 
     async def publish(self, events: Sequence[BusEvent]) -> None:
-        """Publish between two pauses."""
+        """Publishes between two pauses."""
         await asyncio.sleep(self.delay_s)
         await super().publish(events)
         await asyncio.sleep(self.delay_s)

@@ -74,7 +74,7 @@ def first_occurrences(events: Sequence[BusEvent]) -> dict[bytes, list[int]]:
 
 
 async def carry_under_kills(bench: Bench, plant: str) -> Writers:
-    """Kill one relay after another while writers write; the last one drains."""
+    """Kills one relay after another while writers write; the last one drains."""
     chance = random.Random(7)
     with Writers(bench) as writers:
         for _ in range(KILLS):
@@ -186,7 +186,7 @@ async def test_a_postgres_that_restarts_ends_the_relay_with_70_and_the_next_goes
 
 
 async def lose_slot(bench: Bench, servers: EmbeddedServers) -> None:
-    """Have PostgreSQL invalidate the slot: as idle for too long, which comes sooner than too much log."""
+    """Has PostgreSQL invalidate the slot: as idle for too long, which comes sooner than too much log."""
     async with await connect(servers.postgres.url("postgres")) as connection:
         await connection.execute("ALTER SYSTEM SET idle_replication_slot_timeout = '1s'")
         await connection.execute("SELECT pg_reload_conf()")
@@ -227,7 +227,7 @@ class BreaksOnce:
         self.start, self.stop = bus.start, bus.stop
 
     async def publish(self, events: Sequence[BusEvent]) -> None:
-        """Publish, but not the second time."""
+        """Publishes, but not the second time."""
         self._published += 1
         if self._published == 2:
             raise BusFailed("broken by the test")

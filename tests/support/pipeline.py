@@ -31,7 +31,7 @@ BEAAS: Final = (sys.executable, "-m", "streams.cli")
 ANNOUNCED: Final = {"intake": "intake-1", "rating": "rating-1", "sinks": "sinks-1", "relay": "relay-0"}
 READY_WITHIN_S: Final = 120.0
 DRAIN_WITHIN_S: Final = 30.0
-MOST_RESTARTS: Final = 5
+MOST_RESTARTS: Final = 2
 LOOK_AGAIN_S: Final = 0.05
 
 
@@ -209,7 +209,7 @@ class Pipeline:
         return child
 
     def _announced(self, role: str) -> Path:
-        return self.directory / "data" / "run" / f"{ANNOUNCED.get(role, role)}.json"
+        return self.directory / "data" / "health" / f"{ANNOUNCED.get(role, role)}.json"
 
     # What an outsider does ------------------------------------------------------------------------------------------
 

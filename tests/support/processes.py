@@ -10,7 +10,7 @@ _LISTENING = "0A"
 
 
 def processes_of(directory: Path) -> dict[int, str]:
-    """Return every living process whose command line or environment names the directory, by pid."""
+    """Returns every living process whose command line or environment names the directory, by pid."""
     wanted = re.compile(re.escape(os.fsencode(directory)) + rb"(?![^/\0:,;=])")
     found = {}
     for entry in Path("/proc").glob("[0-9]*"):
@@ -26,7 +26,7 @@ def processes_of(directory: Path) -> dict[int, str]:
 
 
 def listening_addresses(pids: Iterable[int]) -> list[tuple[str, int]]:
-    """Return the addresses and ports the processes listen on, sorted."""
+    """Returns the addresses and ports the processes listen on, sorted."""
     inodes = {inode for pid in pids for inode in _socket_inodes(pid)}
     found = []
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
@@ -46,7 +46,7 @@ def _socket_inodes(pid: int) -> list[str]:
 
 
 def _readable(address: str) -> str:
-    """Turn the kernel's form into the usual: 32-bit words in this machine's byte order."""
+    """Turns the kernel's form into the usual: 32-bit words in this machine's byte order."""
     words = [int(address[at : at + 8], 16).to_bytes(4, "little") for at in range(0, len(address), 8)]
     raw = b"".join(words)
     return str(IPv4Address(raw) if len(raw) == 4 else IPv6Address(raw))

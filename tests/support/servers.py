@@ -1,4 +1,4 @@
-"""The embedded servers, started once for the whole test session on a directory of its own."""
+"""The embedded servers, started once for the whole test session: some to rely on, some to kill."""
 
 import shutil
 import tempfile
@@ -15,7 +15,7 @@ from connectors.embedded.postgres_place import remove_files_elsewhere
 
 @contextmanager
 def directory_for_servers() -> Iterator[Path]:
-    """Make a directory that PostgreSQL's account can pass through, as it cannot pass pytest's own when root tests."""
+    """Makes a directory that PostgreSQL's account can pass through, as it cannot pass pytest's own when root tests."""
     path = Path(tempfile.mkdtemp(prefix="beaas-test-"))
     path.chmod(0o711)
     try:
@@ -27,14 +27,22 @@ def directory_for_servers() -> Iterator[Path]:
 
 @pytest.fixture
 def servers_path() -> Iterator[Path]:
-    """A directory for servers of the test's own: ``servers`` below it is where they belong."""
+    """A directory for servers of the test's own: `servers` below it is where they belong."""
     with directory_for_servers() as path:
         yield path
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def servers() -> AsyncIterator[EmbeddedServers]:
-    """Kafka, PostgreSQL and the registry; what a test kills it starts again before it ends."""
+    """Kafka, PostgreSQL and the registry; no test stops or kills them, since others rely on them."""
+    with directory_for_servers() as path:
+        async with EmbeddedServers(path / "servers") as running:
+            yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def mortal_servers() -> AsyncIterator[EmbeddedServers]:
+    """Servers that a test may kill; it starts them again before it ends."""
     with directory_for_servers() as path:
         async with EmbeddedServers(path / "servers") as running:
             yield running

@@ -1,0 +1,115 @@
+"""What a command says when it cannot do what it was told."""
+
+import asyncio
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.pipeline import Pipeline, Ran
+
+TENANT = """\
+tenants:
+- code: REFUSED
+  currency: USD
+  timezone: UTC
+  test_clock: '2026-01-01T00:00:00Z'
+  meters:
+  - {code: calls, event: call, aggregation: count}
+  plans:
+  - code: p
+    billing_period: P1M
+    prices:
+    - {code: calls, type: usage, meter: calls, model: per_unit, unit_amount: '1'}
+  customers:
+  - {code: c}
+  subscriptions:
+  - {code: s, customer: c, plan: p, start: '2026-01-01T00:00:00Z'}
+"""
+MISTAKES = {
+    "unknown currency": ("currency: USD", "currency: USDT", 3, "tenants[0].currency"),
+    "unknown zone": ("timezone: UTC", "timezone: Mars/Olympus", 4, "tenants[0].timezone"),
+    "negative price": ("unit_amount: '1'", "unit_amount: '-1'", 12, "tenants[0].plans[0].prices[0].unit_amount"),
+    "unknown field": ("aggregation: count", "aggregation: count, colour: red", 7, "tenants[0].meters[0].colour"),
+    "unknown meter": ("meter: calls", "meter: cells", 12, "tenants[0].plans[0].prices[0].meter"),
+    "no such customer": ("customer: c,", "customer: d,", 16, "tenants[0].subscriptions[0].customer"),
+    "no offset": ("start: '2026-01-01T00:00:00Z'", "start: '2026-01-01T00:00:00'", 16, "tenants[0].subscriptions[0].start"),
+    "no YAML": ("- code: p\n", "- code: [p\n", 10, ""),
+}
+SECRET = "correct-horse"
+COUNT = "SELECT (SELECT count(*) FROM beaas.tenants), (SELECT count(*) FROM beaas.billing_events)"
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+async def test_an_apply_file_with_a_mistake_is_refused_whole(mistake: str, pipeline: Pipeline, tmp_path: Path) -> None:
+    right, wrong, line, field = MISTAKES[mistake]
+    file = tmp_path / "refused.yaml"
+    sound = yaml.safe_load(TENANT)["tenants"][0] | {"code": "SOUND"}
+    assert right in TENANT
+    file.write_text(TENANT.replace(right, wrong) + yaml.safe_dump([sound], sort_keys=False), encoding="utf-8")
+    ran = await pipeline.beaas("apply", file)
+    assert (ran.status, ran.out) == (2, "")
+    assert f"{file}" in ran.err
+    assert f"line {line}" in ran.err or f":{line}" in ran.err
+    assert field in ran.err
+    assert "Traceback" not in ran.err
+    assert pipeline.rows("SELECT count(*) FROM beaas.tenants WHERE tenant_id IN ('SOUND', 'REFUSED')") == [(0,)]
+
+
+def closed_port() -> int:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return int(bound.getsockname()[1])
+
+
+async def unreachable(pipeline: Pipeline, tmp_path: Path, server: str) -> dict[str, Ran]:
+    """What commands say when a server is not there."""
+    file, usage = tmp_path / "sound.yaml", tmp_path / "usage.csv"
+    file.write_text(TENANT, encoding="utf-8")
+    usage.write_text("tenant,customer,id,type,occurred_at\nREFUSED,c,1,call,2026-01-02T00:00:00Z\n", encoding="utf-8")
+    commands: dict[str, tuple[Any, ...]] = {
+        "BEAAS_POSTGRES_URL": (("apply", file), ("clock", "set", "REFUSED", "2026-02-01T00:00:00Z"), ("migrate",)),
+        "BEAAS_KAFKA_BOOTSTRAP_SERVERS": (("usage", "send", usage), ("topics", "create")),
+        "BEAAS_SCHEMA_REGISTRY_URL": (("usage", "send", usage), ("schemas", "register")),
+    }
+    address = {
+        "BEAAS_POSTGRES_URL": f"postgresql://beaas:{SECRET}@127.0.0.1:{closed_port()}/beaas",
+        "BEAAS_KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{closed_port()}",
+        "BEAAS_SCHEMA_REGISTRY_URL": f"http://beaas:{SECRET}@127.0.0.1:{closed_port()}",
+    }
+    ran = [pipeline.beaas(*command, **{server: address[server]}) for command in commands[server]]
+    return dict(zip(map(str, commands[server]), await asyncio.gather(*ran), strict=True))
+
+
+@pytest.mark.parametrize("server", ["BEAAS_POSTGRES_URL", "BEAAS_KAFKA_BOOTSTRAP_SERVERS", "BEAAS_SCHEMA_REGISTRY_URL"])
+async def test_a_server_that_is_not_there_is_one_clear_line(server: str, pipeline: Pipeline, tmp_path: Path) -> None:
+    for command, ran in (await unreachable(pipeline, tmp_path, server)).items():
+        assert ran.status == 3, (command, ran)
+        assert ran.err.startswith("beaas: "), (command, ran)
+        assert ran.err.count("\n") == 1, (command, ran)
+        assert SECRET not in ran.err + ran.out, command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("no-such-command",), "no-such-command"),
+        (("apply",), "FILE"),
+        (("apply", "/no/such/file.yaml"), "/no/such/file.yaml"),
+        (("usage", "send", "/no/such/file.csv"), "/no/such/file.csv"),
+        (("worker", "juggling"), "juggling"),
+        (("clock", "set", "NOBODY", "2026-02-01T00:00:00Z"), "NOBODY"),
+        (("clock", "set", "NOBODY", "2026-02-01T00:00:00"), "offset"),
+        (("usage", "send", "x.csv", "--rate", "fast"), "fast"),
+        (("usage", "send", "x.csv", "--map", "tenant_id"), "FIELD=COLUMN"),
+        (("relay", "--shards", "7"), "7"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+async def test_wrong_arguments_are_named_and_exit_with_2(
+    arguments: tuple[str, ...], named: str, pipeline: Pipeline
+) -> None:
+    ran = await pipeline.beaas(*arguments)
+    assert (ran.status, named in ran.err + ran.out, "Traceback" in ran.err) == (2, True, False), ran
