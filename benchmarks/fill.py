@@ -29,10 +29,9 @@ def fill(servers: str, topic: str, records: Iterable[Keyed], progress: Callable[
     producer = Producer({"bootstrap.servers": servers, **_SETTINGS})
     produced = 0
     for record in records:
-        place = {} if record.partition is None else {"partition": record.partition}
         while True:
             try:
-                producer.produce(topic, record.value, record.key, **place)
+                producer.produce(topic, record.value, record.key, record.partition)
                 break
             except BufferError:
                 producer.poll(0.1)

@@ -24,8 +24,6 @@ from streams.settings import Settings, load_settings
 _FETCH_RECORDS = 5_000
 _BATCH_BYTES = 900_000
 
-Take = "Callable[[list[Any]], Awaitable[None]]"
-
 
 async def run(mode: str, settings: Settings) -> Measured:
     """Reads the whole usage topic by the named loop."""

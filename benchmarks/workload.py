@@ -29,7 +29,7 @@ START: Final = datetime(2013, 1, 1, 5, tzinfo=UTC)
 ZONE: Final = ZoneInfo("America/New_York")
 MONTH: Final = billing_period("P1M")
 ROUNDS: Final = ("", "again")
-_METERS: Final = {
+_METERS: Final[dict[str, dict[str, object]]] = {
     "movements": {"aggregation": "count"},
     "miles": {"aggregation": "sum", "property": "distance_miles"},
     "longest": {"aggregation": "max", "property": "distance_miles"},
@@ -38,11 +38,11 @@ _METERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Keyed:
-    """A record to fill a topic with; `partition` None leaves its place to the producer."""
+    """A record to fill a topic with; `partition` -1 leaves its place to the producer."""
 
     key: bytes
     value: bytes
-    partition: int | None = None
+    partition: int = -1
 
 
 def by_airline(flight: Usage) -> Usage:
@@ -51,7 +51,7 @@ def by_airline(flight: Usage) -> Usage:
 
 
 def by_flight_number(flight: Usage) -> Usage:
-    """The customer is the flight number at the airport: 8,500 accounts with 79 events each on average."""
+    """The customer is the flight number at the airport: 5,000 to 7,000 accounts with some thirty events a month."""
     return msgspec.structs.replace(flight, customer=flight.id.partition("-")[0])
 
 
@@ -87,7 +87,7 @@ def journal_records(months: list[list[Usage]], terms: Terms, codec: Codec, setti
 
 def three_meters() -> Terms:
     """Count, sum and maximum, each priced by the unit."""
-    prices = [
+    prices: list[dict[str, object]] = [
         {"code": code, "type": "usage", "meter": code, "model": "per_unit", "unit_amount": "0.01"} for code in _METERS
     ]
     return _terms([{"code": code, "event": "flight.departed", **meter} for code, meter in _METERS.items()], prices)

@@ -18,13 +18,13 @@ What each keeps, and what bounds it:
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final, TypeAlias
 
 from billing.errors import Defect
-from billing.period import Window
+from billing.instant import micros
+from billing.period import Span
 from billing.quantity import EXACT, ZERO, add, plain, subtract
 
 Value: TypeAlias = Decimal | str | None
@@ -33,8 +33,6 @@ State: TypeAlias = list[Any]
 """Lists, integers and strings only, as msgpack and JSON carry them."""
 
 _VERSION: Final = 1
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _multiply = EXACT.multiply
 
 
@@ -65,7 +63,7 @@ class Accumulator(ABC):
         """
 
     @abstractmethod
-    def quantity(self, window: Window, carried: Decimal | None) -> Decimal | Fraction:
+    def quantity(self, window: Span, carried: Decimal | None) -> Decimal | Fraction:
         """Returns the exact quantity, not rounded; 0 without events and without a carried level.
 
         Args:
@@ -126,7 +124,7 @@ class Count(Accumulator):
         """Counts it no more."""
         self._uncount()
 
-    def quantity(self, window: Window, carried: Decimal | None) -> Decimal:
+    def quantity(self, window: Span, carried: Decimal | None) -> Decimal:
         """Returns the number of events."""
         return Decimal(self.events)
 
@@ -160,7 +158,7 @@ class Sum(Accumulator):
         self._uncount()
         self.total = subtract(self.total, value)
 
-    def quantity(self, window: Window, carried: Decimal | None) -> Decimal | Fraction:
+    def quantity(self, window: Span, carried: Decimal | None) -> Decimal | Fraction:
         """Returns the sum."""
         return self.total
 
@@ -179,7 +177,7 @@ class Average(Sum):
 
     __slots__ = ()
 
-    def quantity(self, window: Window, carried: Decimal | None) -> Decimal | Fraction:
+    def quantity(self, window: Span, carried: Decimal | None) -> Decimal | Fraction:
         """Returns the exact fraction."""
         return Fraction(self.total) / self.events if self.events else ZERO
 
@@ -210,12 +208,12 @@ class WeightedSum(Sum):
         assert isinstance(value, Decimal)
         self.moment = subtract(self.moment, _multiply(value, Decimal(at_us)))
 
-    def quantity(self, window: Window, carried: Decimal | None) -> Decimal | Fraction:
+    def quantity(self, window: Span, carried: Decimal | None) -> Decimal | Fraction:
         """Returns the average over the real time of the window; of an empty window, the level."""
         level = self._brought_in(carried)
         if not window.length_us:
             return add(level, self.total)
-        end_us = Decimal((window.end - _EPOCH) // _MICROSECOND)
+        end_us = Decimal(micros(window.end))
         return Fraction(level) + Fraction(subtract(_multiply(self.total, end_us), self.moment)) / window.length_us
 
     def closing_level(self, carried: Decimal | None) -> Decimal | None:
@@ -243,7 +241,7 @@ class Unique(Accumulator):
 
     def __init__(self) -> None:
         super().__init__()
-        self.counts: dict[Any, int] = {}  # the keys are of one type: texts here, numbers in what follows
+        self.counts: dict[Any, int] = {}
 
     @property
     def entries(self) -> int:
@@ -266,7 +264,7 @@ class Unique(Accumulator):
         else:
             del self.counts[value]
 
-    def quantity(self, window: Window, carried: Decimal | None) -> Decimal:
+    def quantity(self, window: Span, carried: Decimal | None) -> Decimal:
         """Returns how many different values occurred."""
         return Decimal(len(self.counts))
 
@@ -281,15 +279,23 @@ class Unique(Accumulator):
 
 
 class _Ranked(Unique):
-    """Numbers and how often each occurred: taking the greatest back leaves the one below it."""
+    """Numbers and how often each occurred: taking the greatest back leaves the one below it.
+
+    The keys are the numbers' texts. A number's own hash is the same everywhere, so that strangers can choose 100,000 of
+    one hash, each a step slower than the one before; a text's is salted.
+    """
 
     __slots__ = ()
 
-    def state(self) -> State:
-        return [[plain(value), times] for value, times in super().state()]
+    def add(self, value: Value, at_us: int, position: int) -> None:
+        """Counts the value."""
+        assert isinstance(value, Decimal)
+        super().add(plain(value), at_us, position)
 
-    def restore(self, state: State) -> None:
-        super().restore([[Decimal(value), times] for value, times in state])
+    def retract(self, value: Value, at_us: int, position: int) -> None:
+        """Counts the value no more."""
+        assert isinstance(value, Decimal)
+        super().retract(plain(value), at_us, position)
 
 
 class Maximum(_Ranked):
@@ -297,10 +303,9 @@ class Maximum(_Ranked):
 
     __slots__ = ()
 
-    def quantity(self, window: Window, carried: Decimal | None) -> Decimal:
+    def quantity(self, window: Span, carried: Decimal | None) -> Decimal:
         """Returns the greatest value."""
-        greatest: Decimal = max(self.counts, default=ZERO)
-        return greatest
+        return max(map(Decimal, self.counts), default=ZERO)
 
 
 class Minimum(_Ranked):
@@ -308,10 +313,9 @@ class Minimum(_Ranked):
 
     __slots__ = ()
 
-    def quantity(self, window: Window, carried: Decimal | None) -> Decimal:
+    def quantity(self, window: Span, carried: Decimal | None) -> Decimal:
         """Returns the least value."""
-        least: Decimal = min(self.counts, default=ZERO)
-        return least
+        return min(map(Decimal, self.counts), default=ZERO)
 
 
 class Percentile(_Ranked):
@@ -323,15 +327,14 @@ class Percentile(_Ranked):
         super().__init__()
         self.percent = percent
 
-    def quantity(self, window: Window, carried: Decimal | None) -> Decimal:
+    def quantity(self, window: Span, carried: Decimal | None) -> Decimal:
         """Returns the value of rank ceil(p / 100 x events)."""
         rank = -(-Fraction(self.percent) * self.events // 100)
-        value = ZERO
-        for value in sorted(self.counts):
-            rank -= self.counts[value]
+        for text in sorted(self.counts, key=Decimal):
+            rank -= self.counts[text]
             if rank <= 0:
-                break
-        return value
+                return Decimal(text)
+        return ZERO
 
 
 class _Ordered(Accumulator):
@@ -383,7 +386,7 @@ class Latest(_Ordered):
         super().__init__()
         self.carries = carries
 
-    def quantity(self, window: Window, carried: Decimal | None) -> Decimal:
+    def quantity(self, window: Span, carried: Decimal | None) -> Decimal:
         """Returns the last value, else the carried one."""
         if self.entered:
             return self.entered[-1][2]
@@ -405,7 +408,7 @@ class EventValues(_Ordered):
 
     __slots__ = ()
 
-    def quantity(self, window: Window, carried: Decimal | None) -> Decimal:
+    def quantity(self, window: Span, carried: Decimal | None) -> Decimal:
         """Returns the sum of the values."""
         total = ZERO
         for _, _, value in self.entered:

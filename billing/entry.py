@@ -108,13 +108,9 @@ class UsageVoided(msgspec.Struct, frozen=True, kw_only=True):
     original: tuple[Usage, int] | None = None
 
 
-Entry: TypeAlias = (
-    Usage
-    | SubscriptionStarted
-    | PlanChanged
-    | SubscriptionPaused
-    | SubscriptionResumed
-    | SubscriptionCanceled
-    | CycleClosed
-    | UsageVoided
+SubscriptionCommand: TypeAlias = (
+    SubscriptionStarted | PlanChanged | SubscriptionPaused | SubscriptionResumed | SubscriptionCanceled | CycleClosed
 )
+"""What the journal says of a subscription; `Command` is what all of these have."""
+
+Entry: TypeAlias = Usage | UsageVoided | SubscriptionCommand

@@ -16,12 +16,8 @@ from typing import ClassVar
 class Disposition(Enum):
     """What the caller does with the message whose handling raised."""
 
-    RETRY = "retry"
-    """The same message may succeed later."""
     DEAD_LETTER = "dead-letter"
     """The message goes to the dead-letter topic with the reason, and its partition moves on."""
-    PARK = "park"
-    """The message waits, in order, for what it depends on."""
     REJECT = "reject"
     """The sender is told, and nothing has changed."""
     CRASH = "crash"

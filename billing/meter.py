@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from hashlib import blake2b
 from types import MappingProxyType
 from typing import Final, assert_never
 
@@ -28,6 +29,7 @@ from billing.quantity import parse_quantity
 
 __all__ = [
     "CARRYING",
+    "KEEPING",
     "Accumulator",
     "Aggregation",
     "EventValues",
@@ -40,6 +42,7 @@ __all__ = [
 ]
 
 LONGEST_VALUE: Final = 1_024
+_LONGEST_KEPT: Final = 16  # longer texts are kept as their digests, so that values of whatever length take 70 bytes
 
 
 class Aggregation(StrEnum):
@@ -58,6 +61,10 @@ class Aggregation(StrEnum):
 
 CARRYING: Final = frozenset({Aggregation.LATEST, Aggregation.WEIGHTED_SUM})
 """The aggregations whose last value or level may live on in the next window."""
+KEEPING: Final = frozenset(
+    {Aggregation.MAX, Aggregation.MIN, Aggregation.UNIQUE, Aggregation.LATEST, Aggregation.PERCENTILE}
+)
+"""The aggregations that keep values one by one, so that a cell grows with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +103,12 @@ class Meter:
             return parse_quantity(text)
         if len(text) > LONGEST_VALUE:
             raise RefusedUsage("out-of-range", f"a unique value has at most {LONGEST_VALUE} characters")
-        return text
+        return text if len(text) <= _LONGEST_KEPT else _digest(text)
+
+
+def _digest(text: str) -> str:
+    # No text from outside has a NUL, so none can pass for the digest of another.
+    return "\0" + blake2b(text.encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
 def parse_meter(raw: Mapping[str, object], where: str) -> Meter:

@@ -1,6 +1,5 @@
 """Money: integer minor units of one currency, and the one place where an amount is rounded."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation, Overflow
 from fractions import Fraction
@@ -66,26 +65,3 @@ def round_to_minor(amount: Decimal | Fraction, currency: Currency) -> int:
     minor = amount * Fraction(10) ** currency.exponent
     size = (2 * abs(minor.numerator) + minor.denominator) // (2 * minor.denominator)
     return size if minor > 0 else -size
-
-
-def allocate(total_minor: int, weights: Sequence[int | Decimal]) -> list[int]:
-    """Returns one share for each weight; the shares sum to `total_minor`, each within one unit of its exact part.
-
-    Largest remainder: every share is cut towards zero, then the units left go to the largest remainders, the earlier
-    weight first among equals. A negative total is shared like its opposite.
-
-    Raises:
-        Defect: a negative weight, or a total without any positive weight to carry it.
-    """
-    parts = [Fraction(weight) for weight in weights]
-    whole = sum(parts, Fraction(0))
-    if any(part < 0 for part in parts) or (total_minor and not whole):
-        raise Defect(f"{total_minor} cannot be shared by weights {list(weights)}: give none below 0, one above")
-    if not whole:
-        return [0] * len(parts)
-    quotas = [divmod(abs(total_minor) * part, whole) for part in parts]
-    shares = [floor for floor, _ in quotas]
-    by_remainder = sorted(enumerate(quotas), key=lambda quota: -quota[1][1])
-    for position, _ in by_remainder[: abs(total_minor) - sum(shares)]:
-        shares[position] += 1
-    return shares if total_minor >= 0 else [-share for share in shares]

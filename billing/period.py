@@ -53,7 +53,7 @@ class BillingPeriod:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Span:
     """The instants from `start` up to, and without, `end`. Both are aware UTC; empty where they are the same."""
 
     start: datetime
@@ -118,9 +118,9 @@ def boundary(anchor: datetime, period: BillingPeriod, zone: ZoneInfo, n: int) ->
         raise InvalidDefinition("anchor", f"{anchor} and {n} times {period} leave the years 1 to 9999") from None
 
 
-def nth(anchor: datetime, period: BillingPeriod, zone: ZoneInfo, index: int) -> Window:
+def nth(anchor: datetime, period: BillingPeriod, zone: ZoneInfo, index: int) -> Span:
     """Returns the period from boundary `index` to the next; these windows tile time without a gap or an overlap."""
-    return Window(boundary(anchor, period, zone, index), boundary(anchor, period, zone, index + 1))
+    return Span(boundary(anchor, period, zone, index), boundary(anchor, period, zone, index + 1))
 
 
 def containing(anchor: datetime, period: BillingPeriod, zone: ZoneInfo, at: datetime) -> int:

@@ -1,4 +1,4 @@
-"""Prices of a plan: what usage and periods cost, read from a definition and written back to it.
+"""Prices of a plan: what usage and periods cost, read from a definition.
 
 A usage price works in this order: unit conversion of the whole quantity, minus the free units but not below 0, the
 model (`billing.pricing`), discount, maximum, minimum, and one rounding, half away from zero. Percentage prices single
@@ -6,7 +6,7 @@ events, so it takes neither unit conversion nor free units.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from decimal import Decimal, Inexact, localcontext
 from enum import StrEnum
 from fractions import Fraction
@@ -50,6 +50,11 @@ __all__ = [
 ]
 
 MOST_FREE_EVENTS: Final = 10**12
+# So every amount fits the ledger's 76 digits: 36 of a million events of 30, converted by 9, packed by 9, rated by 15, 4
+# of the minor unit.
+LARGEST_RATE: Final = 10**15
+LARGEST_FACTOR: Final = 10**9
+SMALLEST_DIVISOR: Final = Decimal(1).scaleb(-9)
 _ONE: Final = Decimal(1)
 _HALF: Final = Fraction(1, 2)
 _PERCENT: Final = 100
@@ -100,17 +105,6 @@ class UsagePrice:
     minimum_amount: Decimal | None = None
     taxable: bool = True
 
-    @property
-    def model(self) -> Model:
-        """Which model prices it."""
-        return _MODELS[type(self.pricing)]
-
-    def to_raw(self) -> dict[str, object]:
-        """Returns the definition that `parse_price` reads this price from; what has its default is left out."""
-        own = _raw_fields(self)
-        del own["pricing"]
-        return {"type": "usage", "model": str(self.model), **own, **_raw_fields(self.pricing)}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecurringPrice:
@@ -121,21 +115,6 @@ class RecurringPrice:
     quantity: Decimal = _ONE
     billed: Billed = Billed.IN_ADVANCE
     taxable: bool = True
-
-    def to_raw(self) -> dict[str, object]:
-        """Returns the definition that `parse_price` reads this price from; what has its default is left out."""
-        return {"type": "recurring", **_raw_fields(self)}
-
-
-_MODELS: Final[Mapping[type, Model]] = {
-    PerUnit: Model.PER_UNIT,
-    Graduated: Model.GRADUATED,
-    Volume: Model.VOLUME,
-    Package: Model.PACKAGE,
-    Percentage: Model.PERCENTAGE,
-    GraduatedPercentage: Model.GRADUATED_PERCENTAGE,
-    Dynamic: Model.DYNAMIC,
-}
 
 
 def needs_events(price: UsagePrice) -> bool:
@@ -286,15 +265,15 @@ def _usage(given: Fields) -> UsagePrice:
 def _pricing(given: Fields, model: Model) -> Pricing:  # noqa: PLR0911 - one for each model
     match model:
         case Model.PER_UNIT:
-            return PerUnit(given.decimal("unit_amount"))
+            return PerUnit(given.decimal("unit_amount", most=LARGEST_RATE))
         case Model.GRADUATED:
             return Graduated(_tiers(given), given.flag("flat_when_zero", default=True))
         case Model.VOLUME:
             return Volume(_tiers(given), given.flag("flat_when_zero", default=True))
         case Model.PACKAGE:
             return Package(
-                given.decimal("package_size", above=True),
-                given.decimal("package_amount"),
+                given.decimal("package_size", least=SMALLEST_DIVISOR),
+                given.decimal("package_amount", most=LARGEST_RATE),
                 given.word("partial_packages", PartialPackages, PartialPackages.UP),
             )
         case Model.PERCENTAGE:
@@ -302,7 +281,7 @@ def _pricing(given: Fields, model: Model) -> Pricing:  # noqa: PLR0911 - one for
         case Model.GRADUATED_PERCENTAGE:
             return GraduatedPercentage(_percent_tiers(given), given.flag("flat_when_zero", default=True))
         case Model.DYNAMIC:
-            return Dynamic(given.decimal("multiplier"))
+            return Dynamic(given.decimal("multiplier", most=LARGEST_RATE))
         case _:
             assert_never(model)
 
@@ -343,7 +322,7 @@ def _tier_rows(given: Fields, rate: str) -> list[tuple[Decimal | None, Decimal, 
             raise tier.refusal("up_to", "is given for the last tier, which has no end; leave it out there")
         if not tier.has(rate) and not tier.has("flat_amount"):
             raise tier.refusal(rate, "is missing; a tier has it, or flat_amount, or both")
-        rows.append((up_to, tier.decimal_or(rate, ZERO), tier.decimal_or("flat_amount", ZERO)))
+        rows.append((up_to, tier.decimal_or(rate, ZERO, most=LARGEST_RATE), tier.decimal_or("flat_amount", ZERO)))
         tier.close("a tier")
         below = up_to if up_to is not None else below
     return rows
@@ -355,30 +334,9 @@ def _conversion(given: Fields | None) -> UnitConversion | None:
     if given.has("divide_by") == given.has("multiply_by"):
         raise given.refusal("divide_by", "one of divide_by and multiply_by is allowed, and needed")
     conversion = UnitConversion(
-        divide_by=given.decimal("divide_by", above=True) if given.has("divide_by") else None,
-        multiply_by=given.decimal("multiply_by", above=True) if given.has("multiply_by") else None,
+        divide_by=given.decimal("divide_by", least=SMALLEST_DIVISOR) if given.has("divide_by") else None,
+        multiply_by=given.decimal("multiply_by", above=True, most=LARGEST_FACTOR) if given.has("multiply_by") else None,
         rounding=given.word("rounding", UnitRounding, UnitRounding.NONE),
     )
     given.close("unit_conversion")
     return conversion
-
-
-def _raw_fields(part: object) -> dict[str, object]:
-    """The fields of a dataclass that differ from their defaults, as YAML and JSON can say them."""
-    assert is_dataclass(part)
-    found = ((field, getattr(part, field.name)) for field in fields(part))
-    return {field.name: _raw(value) for field, value in found if field.default is MISSING or value != field.default}
-
-
-def _raw(value: object) -> object:
-    match value:
-        case Decimal():
-            return format(value, "f")
-        case StrEnum():
-            return str(value)
-        case tuple():
-            return [_raw(item) for item in value]
-        case _ if is_dataclass(value):
-            return _raw_fields(value)
-        case _:
-            return value

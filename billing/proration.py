@@ -4,10 +4,10 @@ from decimal import Decimal
 from fractions import Fraction
 
 from billing.errors import Defect
-from billing.period import Window
+from billing.period import Span
 
 
-def prorated(amount: Decimal, served: Window, full: Window) -> Fraction:
+def prorated(amount: Decimal, served: Span, full: Span) -> Fraction:
     """Returns amount x time served / time of the full period, exact to the microsecond and not rounded.
 
     The parts of a period that is cut anywhere sum to `amount`.

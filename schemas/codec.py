@@ -107,6 +107,7 @@ class Codec:
             for topic in topics.TOPICS
             for record in topic.records
         }
+        self._largest = {topic.full_name(prefix): topic.largest_value_bytes for topic in topics.TOPICS}
         self._own = {
             ids[subject]: _Writer(record, plain_schema(record), None)
             for subject, record in topics.subjects(prefix).items()
@@ -126,12 +127,15 @@ class Codec:
         """Returns the framed bytes of a record on a topic (its name with the prefix).
 
         Raises:
-            Unencodable: the topic does not carry it, or a field holds what its schema does not allow.
+            Unencodable: the topic does not carry it, a field holds what its schema does not allow, or it is too large.
         """
         header = self._headers.get((topic, record.FULL_NAME))
         if header is None:
             raise Unencodable(f"topic {topic} does not carry {record.FULL_NAME}")
-        return _written(header, record.FULL_NAME, record.to_wire())
+        payload = _written(header, record.FULL_NAME, record.to_wire())
+        if len(payload) > self._largest[topic]:  # refused here, it stops its writer; refused by Kafka, everybody
+            raise Unencodable(f"{record.FULL_NAME} of {len(payload)} bytes: {topic} takes {self._largest[topic]}")
+        return payload
 
     def encode_usage(self, usage: Usage) -> bytes:
         """Returns usage as framed `UsageRecorded`, for the usage topic and the journal alike.
@@ -217,13 +221,19 @@ def _foreign_writer(schema_id: int, text: str) -> _Writer:
     if len(text) > _MAX_SCHEMA_SIZE_CHARS:
         raise UndecodableRecord("incompatible-schema", f"schema {schema_id} is {len(text)} characters long")
     try:
-        tree = SchemaTree.of(text)
-        schema = fastavro.parse_schema(plain(json.loads(text)))
-        record = tree.root.get("name") if isinstance(tree.root, dict) else None
-    except Exception as error:  # noqa: BLE001 - a parser of foreign text raises what it likes
+        return _resolved(schema_id, text)
+    except UndecodableRecord:
+        raise
+    except Exception as error:  # noqa: BLE001 - parsers of foreign text raise what they like, and each is stricter elsewhere
         raise UndecodableRecord(
             "incompatible-schema", f"schema {schema_id} is no Avro schema: {error!s:.200}"
         ) from None
+
+
+def _resolved(schema_id: int, text: str) -> _Writer:
+    tree = SchemaTree.of(text)
+    schema = fastavro.parse_schema(plain(json.loads(text)))
+    record = tree.root.get("name") if isinstance(tree.root, dict) else None
     if not isinstance(record, str) or record not in RECORDS:
         raise UndecodableRecord("incompatible-schema", f"schema {schema_id} is of {record!s:.80}, no record of ours")
     check_bounded(tree)

@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Any, Final, NoReturn, TypeAlias, assert_never
 
 from billing import entry as domain
-from billing import instant as calendar
 from billing.entry import Entry, Usage
+from billing.instant import instant, micros
 from billing.statement import Line, LineKind, Statement, Total
 from schemas import records
 from schemas.errors import UndecodableRecord, Unencodable
@@ -60,15 +60,15 @@ def entry_to_domain(record: Record) -> Entry:
                 customer=record.customer_id,
                 source=record.source,
                 id=record.id,
-                at_us=_us(record.at),
+                at_us=micros(record.at),
             )
         case records.SubscriptionStarted():
             trial_end = record.trial_end
             return domain.SubscriptionStarted(
                 **_command(record),
-                anchor_us=_us(record.anchor),
+                anchor_us=micros(record.anchor),
                 terms=terms_to_domain(record.terms),
-                trial_end_us=None if trial_end is None else _us(trial_end),
+                trial_end_us=None if trial_end is None else micros(trial_end),
             )
         case records.PlanChanged():
             return domain.PlanChanged(**_command(record), terms=terms_to_domain(record.terms))
@@ -130,7 +130,7 @@ def usage_to_domain(record: records.UsageRecorded) -> Usage:
         id=record.id,
         source=record.source,
         type=record.type,
-        occurred_at_us=_us(record.occurred_at),
+        occurred_at_us=micros(record.occurred_at),
         properties=record.properties,
         subscription=record.subscription_id,
     )
@@ -219,7 +219,7 @@ def statement_to_domain(record: records.StatementClosed) -> Statement:
         currency=record.currency,
         timezone=record.timezone,
         tax_percent=record.tax_percent,
-        issued_at_us=_us(record.issued_at),
+        issued_at_us=micros(record.issued_at),
         command_id=record.command_id,
         correlation_id=record.correlation_id,
         position=record.journal_offset,
@@ -248,23 +248,6 @@ def statement_from_domain(statement: Statement, *, journal_partition: int) -> re
     )
 
 
-def total_to_domain(record: records.UsageTotal) -> Total:
-    """Returns the running total that a record is."""
-    return Total(
-        tenant=record.tenant_id,
-        customer=record.customer_id,
-        subscription=record.subscription_id,
-        price=record.price,
-        group=record.line_group,
-        period_start_us=_us(record.period_start),
-        period_end_us=_us(record.period_end),
-        quantity=record.quantity,
-        amount_minor=record.amount_minor,
-        currency=record.currency,
-        position=record.journal_position,
-    )
-
-
 def total_from_domain(total: Total, *, as_of: datetime) -> records.UsageTotal:
     """Returns the record that writes a running total as it was flushed at `as_of`."""
     return records.UsageTotal(
@@ -290,8 +273,8 @@ def _line(record: records.Line) -> Line:
         group=record.line_group,
         quantity=record.quantity,
         amount_minor=record.amount_minor,
-        period_start_us=_us(record.period_start),
-        period_end_us=_us(record.period_end),
+        period_start_us=micros(record.period_start),
+        period_end_us=micros(record.period_end),
         taxable=record.taxable,
         events=record.events,
     )
@@ -317,7 +300,7 @@ def _command(record: CommandRecord) -> dict[str, Any]:
         "tenant": record.tenant_id,
         "customer": record.customer_id,
         "subscription": record.subscription_id,
-        "at_us": _us(record.at),
+        "at_us": micros(record.at),
         "correlation_id": record.correlation_id,
     }
 
@@ -333,13 +316,9 @@ def _fields(command: domain.Command) -> dict[str, Any]:
     }
 
 
-def _us(instant: datetime) -> int:
-    return calendar.micros(instant)
-
-
 def _instant(us: int) -> datetime:
     try:
-        return calendar.instant(us)
+        return instant(us)
     except OverflowError:
         raise Unencodable(f"{us} microseconds since 1970 lie beyond the years 1 to 9999") from None
 

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from types import MappingProxyType
 from typing import Final, Literal
 
 _MIB: Final = 1 << 20
+_LARGEST_EVENT_BYTES: Final = 16_000_000  # of the relay's bus
+_AROUND_BYTES: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,10 +17,11 @@ class Topic:
         name: as in `journal`; `full_name` puts the prefix before it.
         records: full names of the record types that it carries.
         cleanup: `compact` keeps the newest record of a key, `delete` all of them for `retention`.
-        placed: whether we place its records by `schemas.partition`; otherwise their producers do.
+        placed: whether all its records are placed by `schemas.partition`; otherwise whoever writes them chooses.
         max_message_bytes: largest record batch that the broker takes.
         retention: how long a record is kept; None is for ever.
         broker_time: whether the broker stamps records when it gets them, in place of the producer's word for it.
+        unpacked: whether the broker unpacks what producers compress, and refuses what is too large then.
     """
 
     name: str
@@ -29,10 +31,16 @@ class Topic:
     max_message_bytes: int = 4 * _MIB
     retention: timedelta | None = timedelta(days=30)
     broker_time: bool = False
+    unpacked: bool = False
 
     def full_name(self, prefix: str) -> str:
         """Returns the topic's name on the bus, such as `beaas.journal`."""
         return f"{prefix}{self.name}"
+
+    @property
+    def largest_value_bytes(self) -> int:
+        """How long a value may be that we write: what the topic and our producers take, less key, headers and frame."""
+        return min(self.max_message_bytes, _LARGEST_EVENT_BYTES) - _AROUND_BYTES
 
     def config(self) -> dict[str, str]:
         """Returns the topic's settings as Kafka names them."""
@@ -42,6 +50,7 @@ class Topic:
             "max.message.bytes": str(self.max_message_bytes),
             "retention.ms": str(kept_ms),
             "message.timestamp.type": "LogAppendTime" if self.broker_time else "CreateTime",
+            "compression.type": "uncompressed" if self.unpacked else "producer",
         }
 
 
@@ -51,6 +60,9 @@ USAGE: Final = Topic(
     placed=False,
     max_message_bytes=8 * _MIB,  # far above what a usage record may have: an oversized one arrives and is dead-lettered
     broker_time=True,  # a producer's clock must decide neither how long usage is kept nor when it was received
+    # Strangers write here. A codec that intake lacks (lz4, snappy, zstd), or 100 kB of gzip that unpack to 100 MB,
+    # would end intake again and again; the broker knows every codec and refuses the bomb before it acknowledges it.
+    unpacked=True,
 )
 JOURNAL: Final = Topic(
     name="journal",
@@ -108,8 +120,6 @@ TOPICS: Final = (
     CREDIT,
     DEAD_LETTERS,
 )
-BY_NAME: Final = MappingProxyType({topic.name: topic for topic in TOPICS})
-"""The topics by their names without prefix: an outbox row's aggregate type is one of these."""
 
 
 def subject(topic: Topic, record: str, prefix: str) -> str:

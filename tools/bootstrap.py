@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements" / "dev.txt"
+INSTALLER = ROOT / "requirements" / "installer.txt"
 OLDEST_PYTHON = (3, 11)
 # where the pinned packages have wheels, or (faust-streaming on aarch64) build with a C compiler
 PLATFORMS = (("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "arm64"))
@@ -56,9 +57,23 @@ def make_environment(venv: Path) -> None:
         _step("making the virtual environment", sys.executable, "-m", "venv", venv)
     pip = (venv / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install")
     # --no-deps: the list is complete, so there is nothing to resolve
-    _step("installing the pinned packages", *pip, "--require-hashes", "--no-deps", "-r", REQUIREMENTS)
+    pinned = ("--require-hashes", "--no-deps", "-r")
+    _step("fetching the installer", *pip, *pinned, INSTALLER)
+    if not _installed_by_uv(venv, *pinned, REQUIREMENTS):
+        _step("installing the pinned packages with pip", *pip, *pinned, REQUIREMENTS)
     _step("installing beaas itself", *pip, "--no-deps", "--no-build-isolation", "-e", ROOT)
     stamp.write_text(wanted, encoding="ascii")  # last: without it the next run does all of this again
+
+
+def _installed_by_uv(venv: Path, *what: str | Path) -> bool:
+    """Tells whether uv installed it; uv takes a tenth of pip's time, but reads none of pip's own configuration."""
+    uv = (venv / "bin" / "uv", "pip", "install", "--quiet", "--python", venv / "bin" / "python")
+    print("installing the pinned packages …", flush=True)
+    began = time.monotonic()
+    if subprocess.run((*uv, *what), cwd=ROOT, check=False).returncode:
+        return False
+    print(f"installing the pinned packages: {time.monotonic() - began:.1f} s", flush=True)
+    return True
 
 
 def _runs(venv: Path) -> bool:

@@ -1,7 +1,7 @@
 """Fails when something generated and committed no longer matches its source.
 
 Run as `python -m tools.check_generated`: records from the Avro schemas, released schema versions, typed queries from
-the SQL (prepared on a migrated scratch database), and the settings page.
+the SQL (prepared on a migrated scratch database), and the pages of settings, topics and metrics.
 """
 
 import subprocess
@@ -11,7 +11,7 @@ CHECKS = (
     ("records of schemas/", ("tools.generate_records", "--check")),
     ("compatibility of schemas/", ("tools.check_schemas",)),
     ("queries of connectors/postgres/sql/", ("tools.generate_queries", "--check")),
-    ("docs/settings.md", ("tools.settings_page", "--check")),
+    ("docs/settings.md, topics.md, metrics.md", ("tools.reference_pages", "--check")),
 )
 
 

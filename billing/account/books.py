@@ -1,10 +1,12 @@
 """The state of an account, and the head that it is restored from."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from billing.account.frontier import Frontier
 from billing.account.items import VERSION, Items, check_version
@@ -14,6 +16,7 @@ from billing.entry import CustomerId, TenantId, Usage
 
 KNOWN_COMMANDS: Final = 256  # a relay repeats what it had not confirmed before a crash: the newest, never the old
 _MARK_BYTES: Final = 8
+_PLACE_BYTES: Final = 4
 
 
 class _Head(msgspec.Struct, array_like=True, frozen=True):
@@ -21,6 +24,8 @@ class _Head(msgspec.Struct, array_like=True, frozen=True):
     subscriptions: tuple[SubscribedRecord, ...] = ()
     commands: bytes = b""
     parked: ParkingRecord = ParkingRecord()
+    terms: tuple[bytes, ...] = ()
+    """Each once, however many subscriptions agreed on them: a customer may have thousands."""
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -57,7 +62,16 @@ class Books:
             customer=customer,
             usage_window_us=usage_window_us,
             items=items,
-            subscribed=[Subscribed(tenant, customer, one, items, usage_window_us) for one in record.subscriptions],
+            subscribed=[
+                Subscribed(
+                    tenant,
+                    customer,
+                    _with_terms(one, lambda place: record.terms[int.from_bytes(place, "big")]),
+                    items,
+                    usage_window_us,
+                )
+                for one in record.subscriptions
+            ],
             commands=deque(marks, KNOWN_COMMANDS),
             parking=Parking(record.parked, items),
             frontier=Frontier(items),
@@ -65,9 +79,19 @@ class Books:
 
     def head(self) -> bytes:
         """Returns what they are restored from, beside the items."""
-        subscriptions = tuple(one.record() for one in self.subscribed)
-        return _encode(_Head(VERSION, subscriptions, b"".join(self.commands), self.parking.record))
+        terms: dict[bytes, int] = {}
+        subscriptions = tuple(
+            _with_terms(one.record(), lambda agreed: terms.setdefault(agreed, len(terms)).to_bytes(_PLACE_BYTES, "big"))
+            for one in self.subscribed
+        )
+        return _encode(_Head(VERSION, subscriptions, b"".join(self.commands), self.parking.record, tuple(terms)))
 
     def measuring(self, usage: Usage) -> list[Subscribed]:
         """Returns the subscriptions that usage is for: the one that it names, else all."""
         return [one for one in self.subscribed if one.measures(usage)]
+
+
+def _with_terms(record: SubscribedRecord, other: Callable[[bytes], bytes]) -> SubscribedRecord:
+    """Returns the record with its terms replaced: by their place in the head, or the other way."""
+    timeline = replace(record.timeline, terms=tuple(map(other, record.timeline.terms)))
+    return replace(record, agreed=other(record.agreed), timeline=timeline)

@@ -89,6 +89,11 @@ class Cell:
             self.values.retract(value, at_us, position)
 
     @property
+    def entries(self) -> int:
+        """How many values it keeps one by one."""
+        return self.accumulator.entries + (0 if self.values is None else self.values.entries)
+
+    @property
     def owes(self) -> bool:
         """Whether it has a line: without groups always, a group while it has events or a level brought in."""
         return not self.group or self.accumulator.events > 0 or bool(self.carried)

@@ -1,11 +1,11 @@
 """Commands: each moves one subscription, draws its statement, and puts usage that it concerns in its place."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias, assert_never
+from typing import NamedTuple, assert_never
 
 from billing.account.books import Books
 from billing.account.counting import count, read, uncount
-from billing.account.identity import Seen, statement_id, usage_digest, usage_key
+from billing.account.identity import REFUSED, Seen, is_new, statement_id, usage_digest, usage_key
 from billing.account.subscribed import Refusal, Subscribed, SubscribedRecord
 from billing.account.tariff import tariff, written
 from billing.account.timeline import TimelineRecord
@@ -13,6 +13,7 @@ from billing.entry import (
     CycleClosed,
     PlanChanged,
     SubscriptionCanceled,
+    SubscriptionCommand,
     SubscriptionPaused,
     SubscriptionResumed,
     SubscriptionStarted,
@@ -23,10 +24,6 @@ from billing.instant import instant
 from billing.statement import Line, Outcome, Refused, Statement
 from billing.subscription import Move, State
 
-Command: TypeAlias = (
-    SubscriptionStarted | PlanChanged | SubscriptionPaused | SubscriptionResumed | SubscriptionCanceled | CycleClosed
-)
-
 
 class Arrived(NamedTuple):
     """Usage, and the journal position at which it arrived."""
@@ -35,7 +32,7 @@ class Arrived(NamedTuple):
     position: int
 
 
-def obey(books: Books, entry: Command, seen: Seen, again: Sequence[Arrived]) -> list[Outcome]:
+def obey(books: Books, entry: SubscriptionCommand, seen: Seen, again: Sequence[Arrived]) -> list[Outcome]:
     """Does what the command says; returns its statement (maybe without lines), then usage that it leaves uncounted.
 
     Raises:
@@ -58,7 +55,8 @@ def obey(books: Books, entry: Command, seen: Seen, again: Sequence[Arrived]) -> 
         lines = _lines(one, entry)
     statement = _statement(one, entry, books.items.position, lines)
     refused += _count_again(books, one, counted)
-    _count_refused(books, [arrived for arrived in later if seen.get(usage_key(arrived.usage)) is None], seen)
+    _give_ids_back(refused, seen)
+    _count_refused(books, [arrived for arrived in later if is_new(seen.get(usage_key(arrived.usage)))], seen)
     return [statement, *refused]
 
 
@@ -87,14 +85,14 @@ def _subscription(books: Books, entry: SubscriptionStarted) -> Subscribed:
     return Subscribed(books.tenant, books.customer, record, books.items, books.usage_window_us)
 
 
-def _named(books: Books, entry: Command) -> Subscribed:
+def _named(books: Books, entry: SubscriptionCommand) -> Subscribed:
     for one in books.subscribed:
         if one.subscription == entry.subscription:
             return one
     raise IllegalTransition(f"subscription {entry.subscription} has not started; start it first")
 
 
-def _check(one: Subscribed, entry: Command) -> None:
+def _check(one: Subscribed, entry: SubscriptionCommand) -> None:
     match entry:
         case CycleClosed():
             one.check_close(entry.at_us)
@@ -113,7 +111,7 @@ def _check(one: Subscribed, entry: Command) -> None:
             assert_never(entry)
 
 
-def _lines(one: Subscribed, entry: Command) -> list[Line]:
+def _lines(one: Subscribed, entry: SubscriptionCommand) -> list[Line]:
     match entry:
         case CycleClosed():
             return one.close(entry.at_us)
@@ -131,7 +129,7 @@ def _lines(one: Subscribed, entry: Command) -> list[Line]:
             assert_never(entry)
 
 
-def _statement(one: Subscribed, entry: Command, position: int, lines: list[Line]) -> Statement:
+def _statement(one: Subscribed, entry: SubscriptionCommand, position: int, lines: list[Line]) -> Statement:
     terms = one.tariff.terms
     return Statement(
         statement_id=statement_id(entry),
@@ -168,9 +166,9 @@ def _make_room(one: Subscribed, counted: Sequence[Arrived]) -> None:
             uncount(one, current, usage, position)
 
 
-def _count_again(books: Books, one: Subscribed, counted: Sequence[Arrived]) -> list[Outcome]:
+def _count_again(books: Books, one: Subscribed, counted: Sequence[Arrived]) -> list[Refused]:
     """Counts usage in one subscription; returns what no subscription counts any more."""
-    refused: list[Outcome] = []
+    refused: list[Refused] = []
     for usage, position in counted:
         try:
             readings = read([one], usage) if one.measures(usage) else None
@@ -183,6 +181,14 @@ def _count_again(books: Books, one: Subscribed, counted: Sequence[Arrived]) -> l
     return refused
 
 
+def _give_ids_back(refused: Sequence[Refused], seen: Seen) -> None:
+    """Usage that was taken and is refused after all counts when it is sent again, like any that is refused."""
+    for one in refused:
+        assert one.usage is not None
+        assert one.position is not None
+        seen.put(usage_key(one.usage), (one.position, REFUSED))
+
+
 def _count_refused(books: Books, refused: Sequence[Arrived], seen: Seen) -> None:
     """Counts what was refused when it arrived, and has a window now."""
     for usage, position in refused:
@@ -191,15 +197,15 @@ def _count_refused(books: Books, refused: Sequence[Arrived], seen: Seen) -> None
             readings = read(books.subscribed, usage)
         except RefusedUsage:
             continue  # it is a dead letter already
-        if readings is not None and seen.get(key) is None:
+        if readings is not None and is_new(seen.get(key)):
             count(readings, usage.occurred_at_us, position)
             seen.put(key, (position, usage_digest(usage)))
 
 
-def _count_parked(books: Books, entry: SubscriptionStarted) -> tuple[set[int], list[Outcome]]:
+def _count_parked(books: Books, entry: SubscriptionStarted) -> tuple[set[int], list[Refused]]:
     """Counts the usage that waited for the subscription; returns its positions, and what is refused after all."""
     waited: set[int] = set()
-    refused: list[Outcome] = []
+    refused: list[Refused] = []
     for number, position, usage in books.parking.waiting():
         if usage.subscription not in {None, entry.subscription}:
             continue

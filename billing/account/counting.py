@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 from billing.account.books import Books
-from billing.account.identity import VOIDED, Seen, id_key
+from billing.account.identity import REFUSED, VOIDED, Seen, id_key
 from billing.account.subscribed import Refusal, Subscribed
 from billing.account.timeline import Timeline
 from billing.account.window import Reading, Window
@@ -37,7 +37,12 @@ def read(subscribed: Iterable[Subscribed], usage: Usage) -> Readings | None:
                 refusal = refusal or found
                 continue
             window = found
-        readings.append((one.timeline, window.read(usage)))
+        one_reads = window.read(usage)
+        if window.is_bounded:
+            window.require_room(one_reads)
+        if window.closed and one_reads:
+            one.timeline.require_room_for_late()
+        readings.append((one.timeline, one_reads))
     if refusal is not None and not readings:
         raise RefusedUsage(refusal.reason, refusal.detail)
     return readings or None
@@ -76,7 +81,7 @@ def void(books: Books, entry: UsageVoided, position: int, seen: Seen) -> tuple[O
     known = seen.get(key)
     if known is not None and known[1] == VOIDED:
         return (Repeated(),)
-    refused = None if known is None else _take_back(books, entry, known[0])
+    refused = None if known is None or known[1] == REFUSED else _take_back(books, entry, known[0])
     if refused is not None:
         return (refused,)
     seen.put(key, (position, VOIDED))

@@ -30,15 +30,15 @@ class Frontier:
     All usage so far occurred before `ceiling_us`.
     """
 
-    __slots__ = ("_items", "_marks", "ceiling_us")
+    __slots__ = ("_changed", "_marks", "ceiling_us")
 
     def __init__(self, items: Items) -> None:
-        self._items = items
         stored = items.get(FRONTIER)
         record = _Record(VERSION, _BEFORE_ALL, []) if stored is None else _decode(stored)
         check_version(record.version, "a frontier")
         self.ceiling_us = record.ceiling_us
         self._marks = record.marks
+        self._changed = False
 
     def advance(self, at_us: int, position: int) -> None:
         """Takes in usage that occurred at the ceiling or later."""
@@ -47,7 +47,14 @@ class Frontier:
         if len(self._marks) > _MOST_MARKS:  # the older ones get sparser; the first stays, before everything
             half = _MOST_MARKS // 2
             self._marks = [*self._marks[:half:2], *self._marks[half:]]
-        self._items.put(FRONTIER, _encode(_Record(VERSION, self.ceiling_us, self._marks)))
+        self._changed = True
+
+    def taken(self) -> list[tuple[bytes, bytes | None]]:
+        """Returns its item where it has changed since the last call; encoded then, and not at each advance."""
+        if not self._changed:
+            return []
+        self._changed = False
+        return [(FRONTIER, _encode(_Record(VERSION, self.ceiling_us, self._marks)))]
 
     def position_of(self, at_us: int) -> int | None:
         """Returns a position that no usage from `at_us` on stands before; None where there is no such usage."""

@@ -9,6 +9,8 @@ from billing.entry import Command, Usage
 
 VOIDED: Final = b"\xff" * 8
 """Stands in `Seen` for the digest of an id that was voided; its position is then the void's."""
+REFUSED: Final = b"\xfe" * 8
+"""Stands in `Seen` for the digest of an id that was taken and refused after all: it is as good as never seen."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode  # every string carries its length, so no two tuples encode alike
 
@@ -17,7 +19,7 @@ class Seen(Protocol):
     """The usage ids that were counted or voided; the account asks it and tells it, the shell keeps and expires it.
 
     A value is the journal position of the first arrival and the digest of its content, or the position of the void and
-    `VOIDED`. What was refused is not in it, so that it counts when it is sent again.
+    `VOIDED`. What was refused is not in it, or as `REFUSED`, so that it counts when it is sent again.
     """
 
     def get(self, key: bytes, /) -> tuple[int, bytes] | None:
@@ -35,6 +37,11 @@ class SeenInMemory(dict[bytes, tuple[int, bytes]]):
     def put(self, key: bytes, known: tuple[int, bytes], /) -> None:
         """Remembers an id, or that it is voided now."""
         self[key] = known
+
+
+def is_new(known: tuple[int, bytes] | None) -> bool:
+    """Whether usage counts whose id is known so."""
+    return known is None or known[1] == REFUSED
 
 
 def usage_key(usage: Usage) -> bytes:

@@ -61,11 +61,12 @@ class Items:
     `load` must know what `taken` handed out before, even while that is still on its way to the disk.
     """
 
-    __slots__ = ("_changed", "_load", "cells", "head_changed", "position", "totals")
+    __slots__ = ("_changed", "_load", "_written_when_taken", "cells", "head_changed", "position", "totals")
 
     def __init__(self, load: LoadItem) -> None:
         self._load = load
         self._changed: dict[bytes, bytes | None] = {}
+        self._written_when_taken: dict[bytes, Callable[[], bytes | None]] = {}
         self.cells: list[Cell] = []
         self.totals: list[Total] = []
         self.head_changed = False
@@ -79,6 +80,10 @@ class Items:
     def put(self, key: bytes, value: bytes | None) -> None:
         """Writes an item; None deletes it."""
         self._changed[key] = value
+
+    def put_when_taken(self, key: bytes, write: Callable[[], bytes | None]) -> None:
+        """As `put`, once for all that happens to an item until it is taken; who puts so keeps what it holds himself."""
+        self._written_when_taken[key] = write
 
     def touch(self, cell: "Cell") -> None:
         """Remembers that a cell has changed."""
@@ -99,6 +104,9 @@ class Items:
             if not cell.dropped:
                 self._changed[cell.key] = cell.dump()
                 cell.dirty = False
+        for key, write in self._written_when_taken.items():
+            self._changed[key] = write()
+        self._written_when_taken.clear()
         changed, self._changed = self._changed, {}
         self.cells, self.totals, self.head_changed = [], [], False
         return list(changed.items())

@@ -8,8 +8,9 @@ from billing.account import commands
 from billing.account.books import Books
 from billing.account.commands import Arrived
 from billing.account.counting import NOTHING, count, read, void
-from billing.account.identity import VOIDED, Seen, command_mark, usage_digest, usage_key
+from billing.account.identity import REFUSED, VOIDED, Seen, command_mark, usage_digest, usage_key
 from billing.account.items import HEAD, Items, LoadItem
+from billing.account.subscribed import TOO_EARLY
 from billing.entry import CustomerId, CycleClosed, Entry, TenantId, Usage, UsageVoided
 from billing.errors import Defect, IllegalTransition, InvalidDefinition, RefusedUsage
 from billing.instant import DAY_US
@@ -106,16 +107,19 @@ class Account:
         The hot path: `key` and `digest` are `usage_key` and `usage_digest` of the usage, made for a batch at once.
         """
         known = seen.get(key)
-        if known is not None:
+        if known is not None and known[1] != REFUSED:
             return (_repeated(known, digest),)
         self._items.position = position
         at_us = usage.occurred_at_us
-        if at_us >= self._frontier.ceiling_us:
-            self._frontier.advance(at_us, position)
         try:
             readings = read(self._subscribed, usage)
         except RefusedUsage as refused:
+            # A clock that is wrong by years must not make every later command read the journal from here on.
+            if refused.reason != TOO_EARLY and at_us >= self._frontier.ceiling_us:
+                self._frontier.advance(at_us, position)
             return (Refused(refused.reason, refused.detail),)
+        if at_us >= self._frontier.ceiling_us:
+            self._frontier.advance(at_us, position)
         if readings is None:
             outcome = self._books.parking.park(usage, position)
             if isinstance(outcome, Parked):
@@ -141,7 +145,7 @@ class Account:
         cells = [cell for cell in self._items.cells if not cell.dropped]
         totals = [*self._items.totals, *(self._subscribed[cell.window.ordinal].total(cell) for cell in cells)]
         head = [(HEAD, self._books.head())] if self._items.head_changed else []
-        return Changes([*head, *self._items.taken()], totals)
+        return Changes([*head, *self._frontier.taken(), *self._items.taken()], totals)
 
     @property
     def parked(self) -> int:

@@ -21,6 +21,9 @@ from billing.subscription import Move, State, transition
 AHEAD_US: Final = 400 * DAY_US
 """How far after the end of the open window usage may occur: a year of it may be sent before a test clock moves."""
 
+TOO_EARLY: Final = "too-early"
+"""Why usage beyond that is refused."""
+
 PlacedLine = tuple[int, Line]
 """A line, and the place of its price in the plan."""
 
@@ -191,7 +194,7 @@ class Subscribed:
         adjusted, ended = self._adjustments(), self._end(self._current(), at_us)
         self.state = transition(self.state, self._closing())
         begun = self._begin(at_us)
-        self._settled(at_us)
+        self._stands_at(at_us)
         return [*adjusted, *_in_order([*ended, *begun])]
 
     def change(self, at_us: int, terms: bytes) -> list[Line]:
@@ -205,21 +208,21 @@ class Subscribed:
         self._agreed = terms
         self.timeline.open(at_us, end_us, self.tariff, trial=trial)
         begun = [] if trial else self._fees(LineKind.FEE, Billed.IN_ADVANCE, at_us, end_us)
-        self._settled(at_us)
+        self._stands_at(at_us)
         return [*lines, *_in_order(begun)]
 
     def pause(self, at_us: int) -> list[Line]:
         """Ends the open window; until it is resumed nothing is measured or owed."""
         self.state = transition(self.state, Move.PAUSE)
         lines = self._stop(at_us)
-        self._settled(at_us)
+        self._stands_at(at_us)
         return lines
 
     def resume(self, at_us: int) -> list[Line]:
         """Begins a window, and owes the fees, until the next boundary."""
         self.state = transition(self.state, Move.RESUME)
         lines = [*self._adjustments(), *_in_order(self._begin(at_us))]
-        self._settled(at_us)
+        self._stands_at(at_us)
         return lines
 
     def cancel(self, at_us: int) -> list[Line]:
@@ -227,7 +230,7 @@ class Subscribed:
         self.state = transition(self.state, Move.CANCEL)
         lines = self._adjustments() if self.timeline.current is None else self._stop(at_us)
         self._ended_us = at_us
-        self._settled(at_us)
+        self._stands_at(at_us)
         self.timeline.clear(self._final)
         return lines
 
@@ -277,17 +280,17 @@ class Subscribed:
             if line is not None:
                 self._items.touch(cell)
                 lines.append(line)
-        self.timeline.settle()
+        self.timeline.forget_late()
         return lines
 
-    def _settled(self, at_us: int) -> None:
+    def _stands_at(self, at_us: int) -> None:
         self._newest_us = at_us
         self.timeline.expire(at_us - self._usage_window_us, self._final)
 
     def _ahead(self, current: Window, at_us: int) -> Window | Refusal:
         if at_us >= current.end_us + AHEAD_US:
             days = AHEAD_US // DAY_US
-            return Refusal("too-early", f"it occurs more than {days} days after the open period; check its time")
+            return Refusal(TOO_EARLY, f"it occurs more than {days} days after the open period; check its time")
         start_us, end_us = self.tariff.period_of(self._anchor_us, at_us)
         return self.timeline.add(max(start_us, current.end_us), end_us, self.tariff)
 

@@ -13,9 +13,9 @@ from billing.currency import Currency, currency
 from billing.entry import Terms
 from billing.errors import InvalidDefinition, RefusedUsage
 from billing.instant import instant, micros
-from billing.meter import Meter, parse_meter
+from billing.meter import KEEPING, Meter, parse_meter
 from billing.money import round_to_minor
-from billing.period import BillingPeriod, Window, billing_period, containing, nth, zone
+from billing.period import BillingPeriod, Span, billing_period, containing, nth, zone
 from billing.price import Billed, RecurringPrice, UsagePrice, needs_events, parse_price, require_measurable
 from billing.proration import prorated
 from billing.quantity import EXACT, canonical, parse_quantity
@@ -35,6 +35,11 @@ class Measured:
     price: UsagePrice
     by_event: bool
     """Whether the price asks for every single event and not only for the quantity."""
+
+    @property
+    def grows(self) -> bool:
+        """Whether usage makes cells more or larger: it has groups, or values are kept one by one."""
+        return self.by_event or bool(self.meter.group_by) or self.meter.aggregation in KEEPING
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +109,7 @@ class Tariff:
         index = containing(anchor, self.period, self.zone, start)
         while start < end:
             full = nth(anchor, self.period, self.zone, index)
-            part = Window(start, min(end, full.end))
+            part = Span(start, min(end, full.end))
             served += prorated(_WHOLE, part, full)
             start, index = part.end, index + 1
         return served

@@ -5,11 +5,12 @@ from typing import Final
 
 import msgspec
 
-from billing.account import levels
+from billing.account import bounds, levels
 from billing.account.cell import Cell
 from billing.account.items import VERSION, Items, check_version, late_key
 from billing.account.tariff import Tariff, tariff
 from billing.account.window import Window
+from billing.errors import RefusedUsage
 from billing.statement import Total
 
 _Address = tuple[int, int, tuple[str, ...]]  # window, price, group
@@ -60,6 +61,7 @@ class Timeline:
         self.windows = [self._restored(window, record.terms) for window in record.windows]
         self.current = next((window for window in self.windows if window.number == record.current), None)
         self._late: set[_Address] | None = None
+        self._late_bytes = 0
 
     def record(self) -> TimelineRecord:
         """Returns what the head keeps of it."""
@@ -137,6 +139,16 @@ class Timeline:
             passed = [window for window in self.windows if window.closed or window is self.current]
             levels.hand_on_again(passed, cell, self._items, self._owe)
 
+    def require_room_for_late(self) -> None:
+        """Refuses late usage while what is late already fills the next statement.
+
+        Raises:
+            RefusedUsage: `too-many-late`.
+        """
+        self._late_now()
+        if self._late_bytes >= bounds.LARGEST_LATE_BYTES:
+            raise RefusedUsage("too-many-late", "late usage fills the next statement; send this again after it")
+
     def late_cells(self) -> Iterator[Cell]:
         """Yields the cells that changed after they were billed: by window, place of the price, and group."""
         late, starts = self._late_now(), {window.number: window.start_us for window in self.windows}
@@ -144,11 +156,11 @@ class Timeline:
             window = next(window for window in self.windows if window.number == number)
             yield window.cell(window.route(price), group)
 
-    def settle(self) -> None:
+    def forget_late(self) -> None:
         """Forgets which cells are late: a statement has billed them."""
         if self._late_now():
-            self._late = set()
-            self._items.put(late_key(self._ordinal), None)
+            self._late, self._late_bytes = set(), 0
+            self._items.put_when_taken(late_key(self._ordinal), self._written_late)
 
     def expire(self, before_us: int, final: Callable[[Cell], Total | None]) -> None:
         """Deletes the closed windows that ended before this instant."""
@@ -182,7 +194,11 @@ class Timeline:
             address = (cell.window.number, cell.measured.number, cell.group)
             if address not in late:
                 late.add(address)
-                self._items.put(late_key(self._ordinal), _encode(_Late(VERSION, sorted(late))))
+                self._late_bytes += _line_bytes(cell.window, address)
+                self._items.put_when_taken(late_key(self._ordinal), self._written_late)
+
+    def _written_late(self) -> bytes | None:
+        return _encode(_Late(VERSION, sorted(self._late))) if self._late else None
 
     def _late_now(self) -> set[_Address]:
         if self._late is None:
@@ -190,6 +206,8 @@ class Timeline:
             late = _Late(VERSION, []) if stored is None else _decode_late(stored)
             check_version(late.version, "a list of late cells")
             self._late = set(late.cells)
+            windows = {window.number: window for window in self.windows}
+            self._late_bytes = sum(_line_bytes(windows[address[0]], address) for address in self._late)
         return self._late
 
     def _restored(self, record: WindowRecord, terms: tuple[bytes, ...]) -> Window:
@@ -204,3 +222,8 @@ class Timeline:
         )
         window.closed = record.closed
         return window
+
+
+def _line_bytes(window: Window, address: _Address) -> int:
+    _, price, group = address
+    return window.route(price).line_bytes(group)

@@ -1,17 +1,19 @@
-"""A usage window: the time between two boundaries that one tariff prices, and its cells."""
+"""A window: the time between two boundaries that one tariff prices, and its cells."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
 
+from billing.account import bounds
 from billing.account.cell import Cell
-from billing.account.items import VERSION, Items, check_version, groups_key
+from billing.account.items import VERSION, Items, cell_key, check_version, groups_key
 from billing.account.tariff import Measured, Tariff
 from billing.entry import Usage
+from billing.errors import RefusedUsage
 from billing.instant import instant
 from billing.meter import Value
-from billing.period import Window as Span
+from billing.period import Span
 from billing.statement import Total
 
 _GROUPS_A_PART: Final = 64  # a new group rewrites one part: at most 64 groups, however many the window has
@@ -30,7 +32,7 @@ class Reading(NamedTuple):
 class Route:
     """The way from an event type to the cells of one price; what a meter does not need is None and costs nothing."""
 
-    __slots__ = ("cells", "group_of", "groups", "matches", "measured", "value_of", "window")
+    __slots__ = ("cells", "group_of", "groups", "groups_bytes", "matches", "measured", "value_of", "window")
 
     def __init__(self, measured: Measured, window: "Window") -> None:
         meter = measured.meter
@@ -41,12 +43,20 @@ class Route:
         self.value_of: Callable[[Mapping[str, str]], Value] | None = meter.value if meter.property is not None else None
         self.cells: dict[tuple[str, ...], Cell] = {}
         self.groups: list[tuple[str, ...]] | None = None if meter.group_by else [()]
+        self.groups_bytes = 0
+
+    def line_bytes(self, group: tuple[str, ...]) -> int:
+        """About how long the line of a group is."""
+        return bounds.line_bytes(self.measured.price.code, self.measured.meter.group_by, group)
 
 
 class Window:
     """From `start_us` up to `end_us`, without it. `closed` once a statement or the end of the trial has passed it."""
 
-    __slots__ = ("_items", "by_type", "closed", "end_us", "number", "ordinal", "routes", "start_us", "tariff", "trial")
+    __slots__ = (
+        "_items", "by_type", "closed", "end_us", "is_bounded", "number", "ordinal", "routes", "start_us", "tariff",
+        "trial",
+    )  # fmt: skip
 
     def __init__(  # noqa: PLR0913 - a record's fields, each named at the call
         self, *, ordinal: int, number: int, start_us: int, end_us: int, trial: bool, tariff: Tariff, items: Items
@@ -63,6 +73,7 @@ class Window:
         self.by_type: dict[str, list[Route]] = {}
         for route in self.routes:
             self.by_type.setdefault(route.measured.meter.event, []).append(route)
+        self.is_bounded = any(route.measured.grows for route in self.routes)
 
     @property
     def span(self) -> Span:
@@ -85,6 +96,24 @@ class Window:
             readings.append(Reading(route, group, value))
         return readings
 
+    def require_room(self, readings: list[Reading]) -> None:
+        """Refuses what would make a statement or a cell too large; what is counted already is always taken back.
+
+        Raises:
+            RefusedUsage: `too-many-groups` or `too-many-values`.
+        """
+        for route, group, _ in readings:
+            if not route.measured.grows:
+                continue
+            cell = self._known_cell(route, group)
+            if cell is None:
+                if group and self._groups_bytes() >= bounds.LARGEST_GROUPS_BYTES:
+                    detail = f"the groups of {route.measured.price.code!r} fill a statement; group by something rarer"
+                    raise RefusedUsage("too-many-groups", detail)
+            elif cell.entries >= bounds.MOST_VALUES:
+                detail = f"meter {route.measured.meter.code!r} keeps {bounds.MOST_VALUES} values of a period at most"
+                raise RefusedUsage("too-many-values", detail)
+
     def route(self, price: int) -> Route:
         """Returns the route of the price with this place in the plan."""
         return next(route for route in self.routes if route.measured.number == price)
@@ -106,6 +135,7 @@ class Window:
         """Returns the groups that have a cell, in the order in which they came."""
         if route.groups is None:
             route.groups = [group for part in self._parts(route) for group in part]
+            route.groups_bytes = sum(map(route.line_bytes, route.groups))
         return route.groups
 
     def all_cells(self) -> Iterator[Cell]:
@@ -130,13 +160,25 @@ class Window:
             if route.measured.meter.group_by:
                 for part in range(-(-len(self.groups(route)) // _GROUPS_A_PART)):
                     self._items.put(self._part_key(route, part), None)
-                route.groups = []
+                route.groups, route.groups_bytes = [], 0
             route.cells = {}
+
+    def _known_cell(self, route: Route, group: tuple[str, ...]) -> Cell | None:
+        found = route.cells.get(group)
+        if found is None and self._items.get(cell_key(self.ordinal, self.number, route.measured.number, group)):
+            found = self.cell(route, group)
+        return found
+
+    def _groups_bytes(self) -> int:
+        for route in self.routes:
+            self.groups(route)
+        return sum(route.groups_bytes for route in self.routes)
 
     def _add_group(self, route: Route, group: tuple[str, ...]) -> None:
         groups = self.groups(route)
         part = len(groups) // _GROUPS_A_PART
         groups.append(group)
+        route.groups_bytes += route.line_bytes(group)
         self._items.put(self._part_key(route, part), _encode((VERSION, groups[part * _GROUPS_A_PART :])))
 
     def _parts(self, route: Route) -> Iterator[list[tuple[str, ...]]]:

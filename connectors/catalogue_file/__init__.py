@@ -3,7 +3,6 @@
 from connectors.catalogue_file.model import Anchor, Catalogue, Customer, Definition, Meter, Plan, Subscription, Tenant
 from connectors.catalogue_file.problems import BadFile, Problem
 from connectors.catalogue_file.reading import parse_catalogue, read_catalogue
-from connectors.catalogue_file.section import is_code, parse_instant
 
 __all__ = [
     "Anchor",
@@ -16,8 +15,6 @@ __all__ = [
     "Problem",
     "Subscription",
     "Tenant",
-    "is_code",
     "parse_catalogue",
-    "parse_instant",
     "read_catalogue",
 ]

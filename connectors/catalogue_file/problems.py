@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import ClassVar, Final
+from typing import Final
 
 MOST_PROBLEMS: Final = 20  # a screenful; beyond it the cause is usually one and the same
 
@@ -22,8 +22,6 @@ class Problem:
 
 class BadFile(Exception):
     """The file is refused whole; nothing of it was applied. The text has one line for each problem."""
-
-    exit_status: ClassVar[int] = 2
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from billing.currency import currency
 from billing.entry import CustomerId, SubscriptionId, TenantId
 from billing.errors import InvalidDefinition
+from billing.instant import EPOCH
 from billing.meter import parse_meter
 from billing.period import BillingPeriod, Unit, billing_period, boundary, zone
 from billing.price import parse_price
@@ -28,10 +29,13 @@ from connectors.catalogue_file.model import (
     Tenant,
 )
 from connectors.catalogue_file.problems import Problems
-from connectors.catalogue_file.section import EPOCH, Section
+from connectors.catalogue_file.section import Section
 
 MOST_PERIODS: Final = 10_000
 LONGEST_TRIAL_DAYS: Final = 3_650
+LONGEST_DEFINITION_CHARS: Final = 1 << 17  # a price of 1,000 tiers has half as many
+LONGEST_PLAN_CHARS: Final = 1 << 18
+"""Prices with their meters: they travel whole with each command that agrees on them, and stay with each account."""
 _FLAGS: Final = frozenset({"carry_over", "flat_when_zero", "taxable"})
 """The fields of meters and prices that are true or false; everywhere else `true` is a text."""
 _Item = TypeVar("_Item")
@@ -130,6 +134,11 @@ def _meter(section: Section) -> Meter:
 
 def _plan(section: Section, meters: Mapping[str, Meter]) -> Plan:
     prices = _distinct(section, "prices", lambda inner: _price(inner, meters), lambda price: price.code, required=True)
+    used = {price.meter for price in prices.values()}
+    size = sum(len(price.definition) for price in prices.values())
+    size += sum(len(meter.definition) for code, meter in meters.items() if code in used)
+    if size > LONGEST_PLAN_CHARS:
+        section.wrong("prices", f"has {size} characters with its meters; a plan has at most {LONGEST_PLAN_CHARS}")
     return Plan(
         code=PlanCode(section.code()),
         billing_period=section.text("billing_period", billing_period),
@@ -243,7 +252,11 @@ def _definition(section: Section, parse: Callable[[Mapping[str, object], str], o
         inside = refusal.field.removeprefix(section.path).strip(".")
         if not section.has_problem(refusal.field):
             section.problems.add(_line(section.mapping, inside), refusal.field, refusal.problem)
-    return Definition(json.dumps(raw, ensure_ascii=False, separators=(",", ":"), sort_keys=True))
+    written = json.dumps(raw, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    if len(written) > LONGEST_DEFINITION_CHARS:
+        problem = f"has {len(written)} characters; a definition has at most {LONGEST_DEFINITION_CHARS}"
+        section.problems.add(section.mapping.line, section.path, problem)
+    return Definition(written)
 
 
 def _line(node: Node, path: str) -> int:

@@ -8,23 +8,20 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypeVar
 
 from billing.errors import InvalidDefinition, RefusedUsage
+from billing.instant import EPOCH, parse_instant
 from billing.quantity import parse_quantity
 from connectors.catalogue_file.document import Mapping, Node, Scalar, Sequence
 from connectors.catalogue_file.problems import Problems
 
 LONGEST_CODE: Final = 64
 LONGEST_NAME: Final = 200
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_YEAR: Final = 2999
 
-_INSTANT: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})", re.IGNORECASE
-)
 _INTEGER: Final = re.compile(r"[0-9]{1,9}")
 _MARKS: Final = frozenset("._-:@+")
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -41,25 +38,6 @@ def is_code(text: str) -> bool:
         and text[0] not in _MARKS
         and unicodedata.is_normalized("NFC", text)
         and all(letter in _MARKS or unicodedata.category(letter)[0] in "LMN" for letter in text)
-    )
-
-
-def parse_instant(text: str) -> datetime:
-    """Returns the moment that an RFC 3339 text names, in UTC.
-
-    Raises:
-        InvalidDefinition: another form, no offset, no such moment, or outside of 1970 to 2999.
-    """
-    if _INSTANT.fullmatch(text):
-        try:
-            moment = datetime.fromisoformat(text.upper()).astimezone(UTC)
-        except (ValueError, OverflowError):
-            pass  # such as the 30th of February
-        else:
-            if EPOCH.year <= moment.year <= LAST_YEAR:
-                return moment
-    raise InvalidDefinition(
-        "", f"{text[:60]!r} is no instant; RFC 3339 with an offset such as '2026-01-31T00:00:00Z', 1970 to 2999"
     )
 
 
@@ -147,7 +125,7 @@ class Section:
     def instant(self, name: str, *, required: bool = False) -> datetime | None:
         """Returns the moment in UTC, or None where it is missing."""
         found = self.optional_text(name, required=required)
-        if found is None or not self.checked(name, found, parse_instant):
+        if found is None or not self.checked(name, found, _check_instant):
             return EPOCH if required else None
         return parse_instant(found)
 
@@ -204,6 +182,17 @@ def _check_code(text: str) -> None:
         raise InvalidDefinition(
             "",
             f"{text[:80]!r} is no code; 1 to {LONGEST_CODE} letters, digits and . _ - : @ +, a letter or digit first",
+        )
+
+
+def _check_instant(text: str) -> None:
+    try:
+        moment = parse_instant(text)
+    except ValueError:
+        moment = None
+    if moment is None or not EPOCH.year <= moment.year <= LAST_YEAR:
+        raise InvalidDefinition(
+            "", f"{text[:60]!r} is no instant; RFC 3339 with an offset such as '2026-01-31T00:00:00Z', 1970 to 2999"
         )
 
 

@@ -14,8 +14,6 @@ import msgspec
 from connectors.embedded.errors import DataDirectoryError
 from connectors.embedded.ports import remembered_ports
 
-DEFAULT_NAME: Final = ".beaas"
-
 _MARKER: Final = ".made-by-beaas"
 _MARKER_TEXT: Final = "What stands here belongs to `beaas up`; `beaas up --fresh` deletes all of it.\n"
 _LOCK: Final = "lock"

@@ -1,4 +1,4 @@
-"""What goes wrong with embedded servers, and the exit status a command gives for it.
+"""What goes wrong with embedded servers.
 
 EmbeddedError
 ├── ArchiveError         an archive cannot be fetched, or is not the pinned one
@@ -7,13 +7,9 @@ EmbeddedError
 └── ServerError          a server did not start, or ended by itself
 """
 
-from typing import ClassVar
-
 
 class EmbeddedError(Exception):
     """An embedded server cannot be had; the text says why and what to do."""
-
-    exit_status: ClassVar[int] = 3
 
 
 class ArchiveError(EmbeddedError):
@@ -22,8 +18,6 @@ class ArchiveError(EmbeddedError):
 
 class DataDirectoryError(EmbeddedError):
     """The data directory must not be used: it is not ours, or it is in use."""
-
-    exit_status = 2
 
 
 class NotRunningError(EmbeddedError):

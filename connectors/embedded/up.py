@@ -17,7 +17,7 @@ from rich.text import Text
 from connectors.embedded.child import Child, Command
 from connectors.embedded.cluster import EmbeddedServers
 from connectors.embedded.environment import publish_environment, withdraw_environment
-from connectors.embedded.errors import EmbeddedError, ServerError
+from connectors.embedded.errors import ServerError
 from connectors.embedded.server import Server
 
 _DRAIN_WITHIN_S: Final = 15.0
@@ -39,7 +39,7 @@ class Role:
     argv: tuple[str, ...]
 
 
-async def up(data_dir: Path, *, services_only: bool, fresh: bool, roles: Sequence[Role], prepare: _Prepare) -> int:
+async def up(data_dir: Path, *, services_only: bool, fresh: bool, roles: Sequence[Role], prepare: _Prepare) -> None:
     """Serves until SIGINT or SIGTERM, then stops the roles and after them the servers; a second signal hurries.
 
     Args:
@@ -49,8 +49,9 @@ async def up(data_dir: Path, *, services_only: bool, fresh: bool, roles: Sequenc
         roles: Started once `prepare` has returned, and again whenever they end.
         prepare: Makes the servers ready for the roles (migrations, topics, schemas); gets the settings to reach them.
 
-    Returns:
-        The exit status: 0 after a signal, 2 if the directory cannot be used, 3 if a server does not start.
+    Raises:
+        DataDirectoryError: The directory is in use or not ours.
+        EmbeddedError: A server cannot be fetched or does not start.
     """
     announce = _announcer()
     shift = _Shift(EmbeddedServers(data_dir, fresh=fresh, announce=announce), announce)
@@ -60,11 +61,6 @@ async def up(data_dir: Path, *, services_only: bool, fresh: bool, roles: Sequenc
             await serving
     except asyncio.CancelledError:
         announce("beaas", "stopped")
-        return 0
-    except EmbeddedError as error:
-        announce("beaas", str(error))
-        return error.exit_status
-    return 0
 
 
 class _Shift:

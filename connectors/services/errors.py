@@ -1,7 +1,5 @@
 """What a service refuses; nothing has changed then."""
 
-from typing import ClassVar
-
 from billing.errors import BillingError, Disposition
 
 
@@ -9,11 +7,9 @@ class Unknown(BillingError):
     """There is no such tenant, customer, plan or subscription; the text names it."""
 
     disposition = Disposition.REJECT
-    exit_status: ClassVar[int] = 2
 
 
 class Conflict(BillingError):
     """What exists already is not what is asked for, and can't become it; the text names both."""
 
     disposition = Disposition.REJECT
-    exit_status: ClassVar[int] = 2

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from billing.entry import Command, TenantId, UsageVoided
+from billing.entry import Command, SubscriptionCommand, TenantId, UsageVoided
 from billing.instant import instant
 from connectors.postgres.queries import schedule, subscription
 from connectors.postgres.unit_of_work import UnitOfWork
-from connectors.services.lifecycle import Step, Subscription, Told
+from connectors.services.lifecycle import Step, Subscription
 from schemas import convert, records, topics
 
 BARRIER: Final = frozenset({"CycleClosed", "PlanChanged", "SubscriptionPaused", "SubscriptionCanceled"})
-"""The commands that end a usage window: everything sent before they were accepted stands before them."""
+"""The commands that end a window: everything sent before they were accepted stands before them."""
 
 
 async def take(work: UnitOfWork, steps: Sequence[Step]) -> None:
@@ -30,7 +30,7 @@ async def take(work: UnitOfWork, steps: Sequence[Step]) -> None:
             announce(work, step)
 
 
-async def append(work: UnitOfWork, entries: Sequence[Told | UsageVoided]) -> None:
+async def append(work: UnitOfWork, entries: Sequence[SubscriptionCommand | UsageVoided]) -> None:
     """Adds commands behind every other of their accounts, and wakes the scheduler at the commit."""
     if not entries:
         return

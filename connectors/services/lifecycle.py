@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from heapq import heapify, heappop, heapreplace
-from typing import Final, TypeAlias, TypedDict
+from typing import Final, TypedDict
 from uuid import UUID, uuid5
 
 from billing.entry import (
@@ -12,6 +12,7 @@ from billing.entry import (
     CycleClosed,
     PlanChanged,
     SubscriptionCanceled,
+    SubscriptionCommand,
     SubscriptionId,
     SubscriptionPaused,
     SubscriptionResumed,
@@ -63,12 +64,6 @@ class Subscription:
         )
 
 
-Told: TypeAlias = (
-    SubscriptionStarted | PlanChanged | SubscriptionPaused | SubscriptionResumed | SubscriptionCanceled | CycleClosed
-)
-"""What the journal is told of a subscription."""
-
-
 @dataclass(frozen=True, slots=True)
 class Step:
     """One move: the subscription after it, the state before, when it counts, and what the journal is told, if anything.
@@ -79,7 +74,7 @@ class Step:
     after: Subscription
     before: State | None
     at: datetime
-    entry: Told | None
+    entry: SubscriptionCommand | None
     due: bool = False
 
     @property

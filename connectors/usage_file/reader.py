@@ -12,11 +12,12 @@ import gzip
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Final
 
 from billing.entry import Usage
+from billing.instant import micros
 from schemas.cloudevents import parse as parse_cloudevent
 from schemas.errors import UndecodableRecord
 from schemas.limits import validated
@@ -32,7 +33,6 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 OPTIONAL: Final = ("source", "subscription_id")
 LINE_MAX_BYTES: Final = 1 << 20
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class BadUsageFile(Exception):
@@ -199,13 +199,12 @@ def _plain(value: dict[str, object], names: dict[str, str], line: int) -> Usage:
 
 def _instant(text: str, line: int) -> int:
     try:
-        instant = datetime.fromisoformat(text)
+        instant = datetime.fromisoformat(text)  # laxer than RFC 3339: exports write a blank, or leave seconds out
     except ValueError:
         instant = None
     if instant is None or instant.tzinfo is None:
         raise _BadLine(line, f"occurred_at: {text[:60]!r} is no instant with its offset, such as 2026-01-31T12:00:00Z")
-    since = instant - EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    return micros(instant)
 
 
 def _checked(usage: Usage, line: int) -> Usage:

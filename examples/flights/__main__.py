@@ -27,6 +27,7 @@ from examples.flights.compare import compare
 from schemas import topics
 from streams.app import codec_of
 from streams.cli.commands import apply_file, move_clock, progress_bar
+from streams.cli.failures import FAILED, WELL
 from streams.cli.roles import ROLES, prepare, role_arguments
 from streams.settings import Settings, load_settings
 
@@ -51,7 +52,7 @@ class Year:
     began: float = field(default_factory=time.monotonic)
     settings: Settings | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
-    stages: dict[str, stages.Stage] = field(default_factory=dict)
+    speeds: dict[str, stages.Stage] = field(default_factory=dict)
 
     async def prepare(self, environment: Mapping[str, str]) -> None:
         """The servers run: make tables, topics and schemas, and let the year begin."""
@@ -73,7 +74,9 @@ async def main(data_dir: Path) -> int:
     await asyncio.wait({serving, billing}, return_when=asyncio.FIRST_COMPLETED)
     if serving.done():  # a signal, or a server that does not start
         billing.cancel()
-        return serving.result() or 1
+        if (error := serving.exception()) is not None:
+            console.print(f"[red]{error}[/]")
+        return FAILED
     serving.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await serving
@@ -91,7 +94,7 @@ async def bill(year: Year) -> int:
     await settle(year.settings, START)
     console.print(f"first invoices after {year.elapsed()}")
     console.rule("flights")
-    watching = asyncio.create_task(stages.watch(year.data_dir, year.stages))
+    watching = asyncio.create_task(stages.watch(year.data_dir, year.speeds))
     await send_year(year.settings)
     watching.cancel()
     console.print(f"the year is billed after {year.elapsed()}")
@@ -149,14 +152,14 @@ def report(year: Year) -> int:
             console.print(show.invoice_panel(connection, invoice, names, ZONE))
         balance, balanced = show.trial_balance(connection)
         console.print(balance)
-    console.print(stages.table(year.stages))
+    console.print(stages.table(year.speeds))
     equal, expected, differences = compare(found, HERE / "expected.csv")
     for difference in differences[:20]:
         console.print(f"[red]{difference}[/]")
     console.print(
         f"[bold]{equal} of {expected} invoices equal[/], the trial balance is {'zero' if balanced else 'NOT ZERO'}"
     )
-    return 0 if balanced and equal == expected and not differences else 1
+    return WELL if balanced and equal == expected and not differences else FAILED
 
 
 def drawn(found: list[show.ShownInvoice]) -> Iterator[show.ShownInvoice]:

@@ -14,7 +14,13 @@ from rich.console import RenderableType
 from rich.table import Table
 
 INTERVAL_S: Final = 0.25
-STAGES: Final = {"intake-1": "beaas_batch_records_folded_total", "rating-1": "beaas_batch_records_folded_total"}
+FOLDED: Final = "beaas_batch_records_folded_total"
+STAGES: Final = {
+    "intake-1": FOLDED,
+    "rating-1": FOLDED,
+    "sinks-1": FOLDED,
+    "relay-0": "beaas_relay_published_total",
+}
 
 
 @dataclass(slots=True)
@@ -67,7 +73,7 @@ def table(stages: dict[str, Stage]) -> RenderableType:
         shown.add_column(heading, justify="right")
     for role, stage in stages.items():
         shown.add_row(
-            role.removesuffix("-1"),
+            role.rpartition("-")[0],
             f"{stage.records:,.0f}",
             f"{stage.busy_s:.1f}",
             f"{stage.records / stage.busy_s:,.0f}" if stage.busy_s else "",

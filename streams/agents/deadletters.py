@@ -1,14 +1,12 @@
 """Dead letters: the bytes of a record that can't be used, where it stood and why."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
+from billing.instant import instant
 from schemas.codec import Codec
 from schemas.partition import partition_of
 from schemas.records import DeadLetter, Header
 from streams.batching.batch import Outgoing, Record
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ class DeadLetters:
             value=record.value,
             headers=tuple(Header(key=k, value=v) for k, v in record.headers or ()),
             first_position=first_position,
-            received_at=EPOCH + timedelta(milliseconds=max(record.timestamp, 0)),
+            received_at=instant(max(record.timestamp, 0) * 1000),
         )
         partition = (
             partition_of(tenant, customer or "", partitions=self.partitions, slice_size=self.tenant_slice)

@@ -11,15 +11,18 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, assert_never
 
+import msgspec
+
 from billing.account import Account, id_key, usage_digest, usage_key
 from billing.entry import CustomerId, Entry, TenantId, Usage, UsageVoided
+from billing.instant import EPOCH, instant
 from billing.statement import Conflict, Duplicate, Outcome, Parked, Refused, Repeated, Statement, Total, Voided
 from schemas.codec import Codec
 from schemas.convert import statement_from_domain, total_from_domain
 from schemas.errors import UndecodableRecord
 from schemas.records import UsageParked
 from streams.agents import metrics
-from streams.agents.deadletters import EPOCH, DeadLetters
+from streams.agents.deadletters import DeadLetters
 from streams.agents.journal import JournalReader
 from streams.batching.batch import Flush, Outgoing, Partition, Record
 from streams.batching.tables import FoldTable, PackedIdTable
@@ -52,7 +55,8 @@ class SeenIds:
     def __init__(self, lookup: Callable[[list[bytes]], list[bytes | None]]) -> None:
         self._lookup = lookup
         self._known: dict[bytes, tuple[int, bytes] | None] = {}
-        self.new: dict[bytes, tuple[int, bytes]] = {}
+        self.new: dict[bytes, bytes] = {}
+        """As rows of the table: bytes are nothing to the garbage collector."""
 
     def prefetch(self, keys: list[bytes]) -> None:
         """Reads a batch's ids at once: 2 µs an id, against 12 µs for single reads."""
@@ -62,14 +66,14 @@ class SeenIds:
         """Where and with what content this id was seen first; None when it is new."""
         seen = self.new.get(key)
         if seen is not None:
-            return seen
+            return _seen(seen)
         if key in self._known:
             return self._known[key]
         return _seen(self._lookup([key])[0])
 
     def put(self, key: bytes, known: tuple[int, bytes], /) -> None:
         """From now on the id is known."""
-        self.new[key] = known
+        self.new[key] = known[0].to_bytes(POSITION_BYTES, "big") + known[1]
 
 
 def _seen(row: bytes | None) -> tuple[int, bytes] | None:
@@ -112,7 +116,7 @@ class RatingFold:
             for outcome in outcomes:  # nothing to say of nearly every event
                 self._tell(account, record, entry, outcome)
         self._counts["entry"] += len(records)
-        self._as_of = EPOCH + timedelta(milliseconds=records[-1].timestamp)
+        self._as_of = instant(records[-1].timestamp * 1000)
 
     def flush(self) -> Flush:
         """What changed since the last flush: state, ids, and what goes out."""
@@ -122,7 +126,7 @@ class RatingFold:
             items += [(key + b"\x00" + suffix, value) for suffix, value in changes.items]
             self._outgoing += [self._total(key, total) for total in changes.totals]
         self._outgoing += [self._parked_usage(key, account) for key, account in self._parked.items()]
-        ids = [(key, position.to_bytes(8, "big") + digest) for key, (position, digest) in self._seen.new.items()]
+        ids = list(self._seen.new.items())
         outgoing, self._outgoing = self._outgoing, []
         return Flush(tables={self._plan.accounts: items, self._plan.ids: ids}, outcomes=outgoing)
 
@@ -174,15 +178,7 @@ class RatingFold:
             async for one in found:
                 original = self._decode(one)
                 if isinstance(original, Usage):
-                    return UsageVoided(
-                        command_id=void.command_id,
-                        tenant=void.tenant,
-                        customer=void.customer,
-                        source=void.source,
-                        id=void.id,
-                        at_us=void.at_us,
-                        original=(original, one.offset),
-                    )
+                    return msgspec.structs.replace(void, original=(original, one.offset))
         return void
 
     async def _usage_since(self, since: int, record: Record) -> list[tuple[Usage, int]]:

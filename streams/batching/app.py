@@ -14,7 +14,7 @@ from streams.batching import metrics, topics
 from streams.batching.batch import FoldFactory, Partition, RecordBatch
 from streams.batching.consumer import BatchConsumer
 from streams.batching.failure import die
-from streams.batching.flush import Keepers, Ledger, PartitionKeeper
+from streams.batching.flush import Committer, Keepers, PartitionKeeper
 from streams.batching.producer import FencedProducers
 from streams.batching.recovery import BatchTableManager, restore
 from streams.batching.settings import BatchSettings
@@ -177,9 +177,9 @@ class BatchApp(faust.App):
         assert self._stores is not None
         assert self._factory is not None
         stores = self._stores[tp.partition]
-        ledger = Ledger(self.app_id, tp.partition, self._producers[tp.partition], stores, self._home_table)
+        committer = Committer(self.app_id, tp.partition, self._producers[tp.partition], stores, self._home_table)
         fold = self._factory(Partition(tp.partition, stores))
-        return PartitionKeeper(self.settings, ledger, fold, position, lambda done: self._batches.flushed(tp, done))
+        return PartitionKeeper(self.settings, committer, fold, position, lambda done: self._batches.flushed(tp, done))
 
     async def _positions(self, stores: Mapping[int, Mapping[FoldTable, Store]]) -> dict[TP, int]:
         """Where each partition goes on: at the position in its state, at the log's start without one.

@@ -17,6 +17,7 @@ from mode import Service
 from streams.batching import metrics
 from streams.batching.batch import RecordBatch
 from streams.batching.failure import die
+from streams.batching.strangers import forgive
 
 _IDLE_S = 0.02
 _SMALL_FETCH = 500
@@ -36,6 +37,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         With a reset policy a position that retention has overtaken would jump, and records would be lost in silence.
         """
         del transport
+        forgive()
         conf, settings = self.app.conf, self.app.settings
         return aiokafka.AIOKafkaConsumer(
             bootstrap_servers=settings.bootstrap_servers.split(","),
@@ -152,7 +154,8 @@ class BatchConsumer(driver.Consumer):
             return
         if self._torn:
             await self.rewind(dict(self._next))
-        if len(wanted) < len(self._next):  # one that is full may have room again long before an idle one has records
+        full = len(wanted) < len(self._next)
+        if full:  # it may have room again long before an idle one has records
             timeout = _IDLE_S
         epoch, self._torn = self._epoch, True
         records = await self._getmany(active_partitions=wanted, timeout=timeout)
@@ -163,7 +166,8 @@ class BatchConsumer(driver.Consumer):
         for batch in list(self._batches(records, wanted)):  # all of them before the first is handed out
             yield self._message(batch)
         if not records:
-            await self._rewind_unseen(wanted)
+            if not full:  # after so short a wait the agent may only be late
+                await self._rewind_unseen(wanted)
         elif sum(map(len, records.values())) < _SMALL_FETCH:
             await asyncio.sleep(self.app.settings.linger_s)
 

@@ -1,4 +1,4 @@
-"""Folding and flushing: one keeper for each owned partition, and the agent that feeds them."""
+"""Folding and flushing: one keeper for each owned partition."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ OnFlushed: TypeAlias = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class Committer:
     """Where one partition's flushes go."""
 
     app: str
@@ -71,9 +71,9 @@ class PartitionKeeper:
     """
 
     def __init__(
-        self, settings: BatchSettings, ledger: Ledger, fold: Fold, position: int, on_flushed: OnFlushed
+        self, settings: BatchSettings, committer: Committer, fold: Fold, position: int, on_flushed: OnFlushed
     ) -> None:
-        self._settings, self._ledger, self._fold, self._on_flushed = settings, ledger, fold, on_flushed
+        self._settings, self._committer, self._fold, self._on_flushed = settings, committer, fold, on_flushed
         self.expected = position
         """Where the next batch must start."""
         self._folded = self._flushed = position
@@ -83,7 +83,7 @@ class PartitionKeeper:
         self._turn_records = _FEWEST
         self._closing = False
         self._wake = asyncio.Event()
-        self._task = asyncio.create_task(self._run(), name=f"{ledger.app} partition {ledger.partition}")
+        self._task = asyncio.create_task(self._run(), name=f"{committer.app} partition {committer.partition}")
 
     def offer(self, batch: RecordBatch) -> None:
         """The batch will be folded after those before it; it must start where the last one ended."""
@@ -121,7 +121,7 @@ class PartitionKeeper:
                     await self._flush()
             await self._flush()
         except Exception as error:  # noqa: BLE001 - whatever it was, the state in memory is in doubt
-            die(f"{self._ledger.app}: partition {self._ledger.partition} at source offset {self._folded}", error)
+            die(f"{self._committer.app}: partition {self._committer.partition} at source offset {self._folded}", error)
 
     async def _next_turn(self) -> RecordBatch | None:
         """The next batch, or its beginning where it is long; None once a flush is due or the keeper closes."""
@@ -155,7 +155,7 @@ class PartitionKeeper:
             self._turn_records = max(_FEWEST, min(_MOST, int(len(batch.records) * _TURN_S / took_s)))
             self._open_records += len(batch.records)
             self._open_bytes += size_bytes
-            metrics.FOLDED.labels(self._ledger.app).inc(len(batch.records))
+            metrics.FOLDED.labels(self._committer.app).inc(len(batch.records))
         self._folded = batch.end
         await asyncio.sleep(0)  # a fold need not wait for anything, and the others want their turn
 
@@ -170,12 +170,12 @@ class PartitionKeeper:
         if self._folded == self._flushed:
             return
         began = monotonic()
-        await self._ledger.commit(self._fold.flush(), self._folded)
+        await self._committer.commit(self._fold.flush(), self._folded)
         self._flushed, self._open_records, self._open_bytes, self._flush_at = self._folded, 0, 0, None
         self._fold.flushed()
         self._on_flushed(self._flushed)
-        metrics.FLUSHES.labels(self._ledger.app).inc()
-        metrics.FLUSH_SECONDS.labels(self._ledger.app).observe(monotonic() - began)
+        metrics.FLUSHES.labels(self._committer.app).inc()
+        metrics.FLUSH_SECONDS.labels(self._committer.app).observe(monotonic() - began)
 
 
 class Keepers:

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from datetime import UTC, datetime
 from pathlib import Path  # noqa: TC003 - cyclopts reads the annotations when it runs
 from typing import TYPE_CHECKING, Final, Literal
 
 from cyclopts import App
 from rich.console import Console
 
-from streams.settings import BadSettings, Settings, load_settings
+from billing.instant import parse_instant
+from streams.cli.failures import WELL, line_of, status_of
+from streams.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-WELL, FAILED, WRONG_USE, UNREACHABLE, RESTART_ME = 0, 1, 2, 3, 70
+    from datetime import datetime
 
 app: Final = App(name="beaas", help="Bills for what was used: exactly once, to the cent, and it can say why.")
 topics_app: Final = App(name="topics", help="Kafka's topics.")
@@ -225,12 +225,9 @@ def _settings(data_dir: Path | None) -> Settings:
 
 def _instant(text: str) -> datetime:
     try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise WrongUse(f"{text!r} is no instant; write it as 2026-02-01T00:00:00Z") from None
-    if instant.tzinfo is None:
-        raise WrongUse(f"{text!r} has no offset; write it as {text}Z for UTC")
-    return instant.astimezone(UTC)
+        return parse_instant(text)
+    except ValueError as error:
+        raise WrongUse(str(error)) from None
 
 
 def _shards(text: str, settings: Settings) -> tuple[int, ...]:
@@ -254,18 +251,13 @@ def _names(pairs: Sequence[str]) -> Mapping[str, str]:
 
 def main() -> None:
     """Run the command; an error that has a meaning for its reader becomes one clear line and a status."""
-    from streams.cli.failures import status_of
-
     try:
         sys.exit(app())
     except KeyboardInterrupt:
         sys.exit(130)
-    except (BadSettings, WrongUse) as error:
-        sys.stderr.write(f"beaas: {error}\n")
-        sys.exit(WRONG_USE)
     except Exception as error:
         status = status_of(error)
         if status is None:
             raise
-        sys.stderr.write(f"beaas: {error}\n")
+        sys.stderr.write(f"beaas: {line_of(error)}\n")
         sys.exit(status)

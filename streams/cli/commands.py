@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -11,10 +12,13 @@ from uuid import uuid4
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from streams.cli.failures import FAILED, UNREACHABLE, WELL
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
+    from connectors.postgres.pool import Pool
     from connectors.usage_file.sender import Sent
     from streams.settings import Settings
 
@@ -37,14 +41,32 @@ def progress_bar() -> Progress:
     )
 
 
+@asynccontextmanager
+async def reached_postgres(settings: Settings, command: str) -> AsyncIterator[Pool]:
+    """A connection of `beaas_service`; a server that is not there is said at once.
+
+    A pool by itself tries for half a minute, and logs each time that it failed.
+    """
+    from psycopg import AsyncConnection
+
+    from connectors.postgres.pool import Role, session_conninfo
+    from streams.app import service_pool
+
+    url = settings.postgres_url.get_secret_value()
+    first = await AsyncConnection.connect(session_conninfo(url, Role.SERVICE, statement_timeout_s=5), connect_timeout=5)
+    await first.close()
+    async with service_pool(settings, command, size=1) as pool:
+        yield pool
+
+
 async def apply_file(settings: Settings, file: Path, *, as_json: bool) -> int:
     """Applies a catalogue file and says what changed."""
     from connectors.catalogue_file import read_catalogue
     from connectors.services.apply import apply
-    from streams.app import codec_of, outbox_of, service_pool
+    from streams.app import codec_of, outbox_of
 
     catalogue = read_catalogue(file)
-    async with service_pool(settings, "apply", size=1) as pool:
+    async with reached_postgres(settings, "apply") as pool:
         applied = await apply(
             pool,
             outbox_of(settings, codec_of(settings)),
@@ -59,24 +81,24 @@ async def apply_file(settings: Settings, file: Path, *, as_json: bool) -> int:
             kind: {"created": c.created, "changed": c.changed, "unchanged": c.unchanged} for kind, c in counts.items()
         }
         sys.stdout.write(json.dumps(plain) + "\n")
-        return 0
+        return WELL
     for kind, c in counts.items():
         out.print(f"{kind:<14} {c.created:>6} created {c.changed:>6} changed {c.unchanged:>6} unchanged")
-    return 0
+    return WELL
 
 
 async def move_clock(settings: Settings, tenant: str, instant: datetime, *, wait: bool, timeout_s: float | None) -> int:
     """Moves a test clock; with `wait`, until every cycle due by then is invoiced."""
     from connectors.postgres.unit_of_work import unit_of_work
     from connectors.services.clock import Settlement, set_clock, wait_settled
-    from streams.app import codec_of, outbox_of, service_pool
+    from streams.app import codec_of, outbox_of
 
-    async with service_pool(settings, "clock", size=1) as pool:
+    async with reached_postgres(settings, "clock") as pool:
         outbox = outbox_of(settings, codec_of(settings))
         async with unit_of_work(pool, None, outbox=outbox, correlation_id=f"clock-{uuid4()}") as work:
             await set_clock(work, tenant, instant)  # type: ignore[arg-type]  # the wire's text becomes an id here
         if not wait:
-            return 0
+            return WELL
         with progress_bar() as bar:
             task = bar.add_task(f"{tenant} until {instant:%Y-%m-%d %H:%M}", total=None, note="")
 
@@ -88,8 +110,8 @@ async def move_clock(settings: Settings, tenant: str, instant: datetime, *, wait
                 await wait_settled(pool, tenant, instant, timeout_s=timeout_s, progress=show)  # type: ignore[arg-type]
             except TimeoutError:
                 sys.stderr.write(f"beaas: {tenant} is not settled after {timeout_s:g} s; are all roles running?\n")
-                return 1
-    return 0
+                return FAILED
+    return WELL
 
 
 def send_file(
@@ -122,8 +144,8 @@ def send_file(
         out.print(f"{sent.acknowledged} of {sent.produced} records acknowledged by Kafka")
     if sent.failed:
         sys.stderr.write(f"beaas: {sent.failed} records were not acknowledged: {sent.first_error}\n")
-        return 3
-    return 0
+        return UNREACHABLE
+    return WELL
 
 
 def run_conformance(files: Sequence[Path]) -> int:
@@ -132,4 +154,4 @@ def run_conformance(files: Sequence[Path]) -> int:
 
     results = run_files(files)
     out.print(str(results), markup=False)
-    return 0 if not results.failed else 1
+    return FAILED if results.failed else WELL

@@ -13,6 +13,7 @@ import structlog
 
 from connectors.telemetry.health import health_server
 from connectors.telemetry.logs import configure_logs
+from streams.cli.failures import RESTART_ME, WELL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from streams.settings import Settings
 
-RESTART_ME: Final = 70
 ROLES: Final = ("intake", "rating", "sinks", "relay", "scheduler")
 WORKERS: Final = ROLES[:3]
 
@@ -43,7 +43,7 @@ async def run_worker_role(settings: Settings, role: str, instance: str) -> int:
         apps = await stack.enter_async_context(worker_apps(settings, role, instance))
         await stack.enter_async_context(watched(settings, instance, lambda: all(app.is_ready for app in apps)))
         await run_worker(*apps)
-    return 0
+    return WELL
 
 
 async def run_relay_role(settings: Settings, shards: tuple[int, ...]) -> int:
@@ -88,7 +88,7 @@ async def run_scheduler_role(settings: Settings) -> int:
         except Exception:  # noqa: BLE001 - what is still to be done stands in rows: a restart is always safe
             structlog.get_logger(__name__).exception("scheduler.restart-me")
             return RESTART_ME
-    return 0
+    return WELL
 
 
 async def run_up(data_dir: Path, *, services_only: bool, fresh: bool) -> int:
@@ -96,7 +96,8 @@ async def run_up(data_dir: Path, *, services_only: bool, fresh: bool) -> int:
     from connectors.embedded.up import Role, up
 
     roles = [Role(role, (sys.executable, "-m", "streams.cli", *role_arguments(role))) for role in ROLES]
-    return await up(data_dir.absolute(), services_only=services_only, fresh=fresh, roles=roles, prepare=prepare)
+    await up(data_dir.absolute(), services_only=services_only, fresh=fresh, roles=roles, prepare=prepare)
+    return WELL
 
 
 def role_arguments(role: str) -> tuple[str, ...]:

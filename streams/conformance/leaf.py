@@ -8,7 +8,7 @@ from billing.errors import RefusedUsage
 from billing.instant import micros
 from billing.meter import new_accumulator, parse_meter
 from billing.money import Money
-from billing.period import Window, billing_period, nth, zone
+from billing.period import Span, billing_period, nth, zone
 from billing.price import UsagePrice, charge, parse_price
 from billing.quantity import canonical, parse_quantity, rounded
 from streams.conformance.case import MeterCase, PeriodCase, PriceCase
@@ -39,7 +39,7 @@ def meter_differences(case: MeterCase) -> Iterator[str]:
         BillingError: the meter is refused.
     """
     meter = parse_meter({"code": "meter", "event": "event", **case.meter}, "meter")
-    window = Window(*case.window)
+    window = Span(*case.window)
     accumulator = new_accumulator(meter)
     counted: set[str] = set()
     for position, event in enumerate(case.events):

@@ -62,10 +62,11 @@ def run_files(paths: Iterable[Path]) -> Results:
     """
     files = [(path, read_file(path)) for path in paths]
     cases = [(path, case) for path, read in files for case in read]
-    return Results(tuple(Result(path, case.name, tuple(_differences(case))) for path, case in cases))
+    return Results(tuple(Result(path, case.name, tuple(differences(case))) for path, case in cases))
 
 
-def _differences(case: Case) -> Iterator[str]:
+def differences(case: Case) -> Iterator[str]:
+    """Yields what a case came to otherwise than it expects; a refusal of billing is one such text."""
     try:
         yield from _run(case)
     except (BillingError, InvalidCase) as error:

@@ -23,7 +23,7 @@ from billing.instant import instant, micros
 from billing.invoice import Invoice, draw
 from billing.money import Money
 from billing.period import billing_period, calendar_anchor, zone
-from billing.schedule import Falls, Schedule, next_due
+from billing.schedule import Due, Falls, Schedule, next_due
 from billing.statement import Line, Outcome, Refused, Statement
 from streams.conformance.case import (
     Action,
@@ -43,11 +43,11 @@ TENANT: Final = TenantId("tenant")
 
 @dataclass(slots=True)
 class _Running:
-    """A subscription that falls due: its account, and the close from which its schedule goes on."""
+    """A subscription that falls due: its account, its schedule, and what is due next, which no change of plan moves."""
 
     customer: CustomerId
     schedule: Schedule
-    after: datetime
+    due: Due | None
 
 
 class _Named(TypedDict):
@@ -93,7 +93,7 @@ class Story:
         while due := self._next(until):
             at, subscription, falls = due
             running = self._running[subscription]
-            running.after = at
+            running.due = next_due(running.schedule, at)
             match falls:
                 case Falls.CLOSE:
                     self._append(
@@ -106,9 +106,9 @@ class Story:
 
     def _next(self, until: datetime) -> tuple[datetime, str, Falls] | None:
         dues = [
-            (due.at, subscription, due.falls)
+            (running.due.at, subscription, running.due.falls)
             for subscription, running in self._running.items()
-            if (due := next_due(running.schedule, running.after)) is not None and due.at <= until
+            if running.due is not None and running.due.at <= until
         ]
         return min(dues, default=None)
 
@@ -134,7 +134,8 @@ class Story:
         period = billing_period(terms.billing_period)
         anchor = at if action.anchor == "subscription" else calendar_anchor(at, period, self._zone)
         customer = CustomerId(action.customer)
-        self._running[action.subscription] = _Running(customer, Schedule(at, anchor, period, self._zone), at)
+        schedule = Schedule(at, anchor, period, self._zone)
+        self._running[action.subscription] = _Running(customer, schedule, next_due(schedule, at))
         command = self._command(action.subscription)
         self._append(SubscriptionStarted(**command, at_us=micros(at), anchor_us=micros(anchor), terms=terms))
 

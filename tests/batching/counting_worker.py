@@ -18,7 +18,7 @@ import msgspec
 
 from streams.batching.app import BatchApp
 from streams.batching.batch import Flush, Outgoing, Partition, RecordBatch
-from streams.batching.flush import Keepers, Ledger
+from streams.batching.flush import Committer, Keepers
 from streams.batching.producer import FencedProducer, Write
 from streams.batching.settings import BatchSettings
 from streams.batching.stores import RocksStore
@@ -154,14 +154,14 @@ def _plant_two_transactions(run: Run) -> None:
 
 def _plant_position_ahead(run: Run) -> None:
     """The position is committed, and only then what led to it."""
-    commit = Ledger.commit
+    commit = Committer.commit
 
-    async def ahead(self: Ledger, flush: Flush, position: int) -> None:
+    async def ahead(self: Committer, flush: Flush, position: int) -> None:
         await commit(self, Flush(), position)
         _die_between_halves(run)
         await commit(self, flush, position)
 
-    Ledger.commit = ahead  # type: ignore[method-assign]
+    Committer.commit = ahead  # type: ignore[method-assign]
 
 
 def _plant_no_fence(_: Run) -> None:

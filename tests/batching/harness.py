@@ -7,25 +7,33 @@ import sys
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-from confluent_kafka import Consumer, ConsumerGroupState, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import Consumer, ConsumerGroupState, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from tests.batching.counting_worker import ANNOUNCE_EVERY, Run
 
 PARTITIONS = 4
 RESTART_ME = 70
+Key = tuple[int, bytes]
+"""Partition and key."""
+_NO_COORDINATOR_YET = {
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+}
 
 
-def wait_until(reached: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
+def wait_until(reached: Callable[[], bool], what: Callable[[], str], timeout_s: float = 60.0) -> None:
     """Returns as soon as the condition holds."""
     deadline = time.monotonic() + timeout_s
     while not reached():
-        assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}"
+        assert time.monotonic() < deadline, f"waited {timeout_s} s for {what()}"
         time.sleep(0.05)
 
 
@@ -138,8 +146,13 @@ class Lane:
         return {target.partition: self._watcher.get_watermark_offsets(target, timeout=10)[1] for target in targets}
 
     def committed(self) -> dict[int, int]:
-        """The group's committed offsets."""
-        targets = self._watcher.committed(self._targets(), timeout=10)
+        """The group's committed offsets; 0 while the group has no coordinator yet, as a new one has for a moment."""
+        try:
+            targets = self._watcher.committed(self._targets(), timeout=10)
+        except KafkaException as error:
+            if error.args[0].code() not in _NO_COORDINATOR_YET:
+                raise
+            return dict.fromkeys(range(PARTITIONS), 0)
         return {target.partition: max(0, target.offset) for target in targets}
 
     def _targets(self) -> list[TopicPartition]:
@@ -181,7 +194,8 @@ class Lane:
     def wait_until_shared(self, *instances: str) -> None:
         """Just these are members, and each owns some partitions."""
         wait_until(
-            lambda: (owned := self.owned()).keys() == set(instances) and all(owned.values()), f"{instances} to share"
+            lambda: (owned := self.owned()).keys() == set(instances) and all(owned.values()),
+            lambda: f"{instances} to share",
         )
 
     # Checks ---------------------------------------------------------------------------------------------------------
@@ -193,19 +207,19 @@ class Lane:
             self.tend(**options)
             return self.committed() == self.ends()
 
-        wait_until(folded, f"{self.name} to fold everything: {self.committed()} of {self.ends()}", timeout_s)
+        wait_until(folded, lambda: f"{self.name} to fold everything: {self.committed()} of {self.ends()}", timeout_s)
 
     def wait_until_any_moves(self) -> None:
         """Some partition has been flushed once more."""
         before = self.committed()
-        wait_until(lambda: self.committed() != before, "some partition to move on")
+        wait_until(lambda: self.committed() != before, lambda: "some partition to move on")
 
     def wait_until_moving(self, timeout_s: float = 60.0) -> None:
         """Every partition has been flushed once more."""
         before = self.committed()
         wait_until(
             lambda: all(now > before[partition] for partition, now in self.committed().items()),
-            f"every partition to move on from {before}",
+            lambda: f"every partition to move on from {before}",
             timeout_s,
         )
 
@@ -218,24 +232,33 @@ class Lane:
                       self.announced()),
         ]  # fmt: skip
 
-    def _expected(self) -> dict[tuple[int, bytes], int]:
-        unique = {(m.partition(), m.key(), m.value()) for m in self.read(self.source)}
+    def _expected(self) -> dict[Key, int]:
+        unique = {_content(message) for message in self.read(self.source)}
         return dict(Counter((partition, key) for partition, key, _ in unique))
 
-    def counts(self) -> dict[tuple[int, bytes], int]:
+    def counts(self) -> dict[Key, int]:
         """The state, as the changelog has it."""
         records = self.read(f"{self.name}-counts-changelog")
-        return {(m.partition(), m.key()): int(m.value()) for m in records if not m.key().startswith(b"\0")}
+        return {(at, key): int(value) for at, key, value in map(_content, records) if not key.startswith(b"\0")}
 
-    def announced(self) -> dict[tuple[int, bytes], list[int]]:
+    def announced(self) -> dict[Key, list[int]]:
         """The outcomes."""
-        announced: defaultdict[tuple[int, bytes], list[int]] = defaultdict(list)
-        for m in self.read(self.outcomes):
-            announced[m.partition(), m.key()].append(int(m.value()))
+        announced: defaultdict[Key, list[int]] = defaultdict(list)
+        for at, key, value in map(_content, self.read(self.outcomes)):
+            announced[at, key].append(int(value))
         return announced
 
 
-def _compare(what: str, expected: dict[tuple[int, bytes], object], found: dict[tuple[int, bytes], object]) -> list[str]:
+def _content(message: Message) -> tuple[int, bytes, bytes]:
+    """Partition, key and value, which every record here has."""
+    at, key, value = message.partition(), message.key(), message.value()
+    assert at is not None
+    assert isinstance(key, bytes)
+    assert isinstance(value, bytes)
+    return at, key, value
+
+
+def _compare(what: str, expected: Mapping[Key, object], found: Mapping[Key, object]) -> list[str]:
     return [
         f"{what} of {key}: expected {expected.get(key)}, found {found.get(key)}"
         for key in sorted(expected.keys() | found.keys())

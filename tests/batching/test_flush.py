@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from aiokafka.errors import ProducerFenced
 from confluent_kafka import Producer
-from confluent_kafka.admin import NewTopic
+from confluent_kafka.cimpl import NewTopic
 
 from streams.batching.producer import FencedProducer, Write
 from streams.batching.settings import BatchSettings
-from tests.batching.harness import ANNOUNCE_EVERY, PARTITIONS, Lane
+from tests.batching.counting_worker import ANNOUNCE_EVERY
+from tests.batching.harness import PARTITIONS, Lane
 
 RECORDS = 3_000
 

@@ -359,6 +359,30 @@ def test_usage_before_any_subscription_is_parked_and_applied_in_order() -> None:
     assert brief(journal.statements[0]) == [("usage", "m", "2", "200", "2026-01-01", "2026-02-01")]
 
 
+@pytest.mark.parametrize("reload", [False, True])
+def test_usage_that_is_refused_after_all_counts_when_it_is_sent_again(*, reload: bool) -> None:
+    journal = Journal(reload=reload)
+    assert journal.use("parked", "2026-01-05", "five") == [Parked()]
+    _, unreadable = journal.start("2026-01-01", terms(per_unit()))
+    assert isinstance(unreadable, Refused)
+    assert journal.use("parked", "2026-01-05", "5") == []
+    assert journal.use("beyond", "2026-01-20", "7") == []
+    *_, ended = journal.cancel("2026-01-10")
+    assert isinstance(ended, Refused)
+    journal.start("2026-01-10", terms(per_unit()), subscription="s2")
+    assert journal.use("beyond", "2026-01-20", "7") == [Duplicate(first=3)]
+    journal.close("2026-02-10", subscription="s2")
+    assert [line.quantity for statement in journal.statements for line in statement.lines] == ["5", "7"]
+
+
+def test_a_void_of_usage_that_was_refused_after_all_holds_for_what_is_sent_again() -> None:
+    journal = Journal()
+    journal.use("parked", "2026-01-05", "five")
+    journal.start("2026-01-01", terms(per_unit()))
+    assert journal.void("parked") == []
+    assert journal.use("parked", "2026-01-05", "5") == [Voided(by=2)]
+
+
 def test_usage_that_names_a_later_subscription_is_parked_until_that_one_starts() -> None:
     journal = started(per_unit())
     assert journal.use("a", "2026-01-12", "2", subscription="s2") == [Parked()]

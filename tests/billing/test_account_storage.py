@@ -118,11 +118,10 @@ def test_no_usage_from_an_instant_on_stands_before_the_frontiers_position(instan
 
 
 def test_the_frontier_stays_small_and_near() -> None:
-    items = Items(nothing_stored)
-    frontier = Frontier(items)
+    frontier = Frontier(Items(nothing_stored))
     for second in range(10_000):
         frontier.advance(second * 1_000_000, second)
-    assert len(dict(items.taken())[b"f"] or b"") < 1_000
+    assert len(dict(frontier.taken())[b"f"] or b"") < 1_000
     assert frontier.position_of(0) == 0
     near = frontier.position_of(9_990 * 1_000_000)
     assert near is not None

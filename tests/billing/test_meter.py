@@ -23,10 +23,10 @@ from billing.meter import (
     new_accumulator,
     parse_meter,
 )
-from billing.period import Window
+from billing.period import Span
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
-WINDOW = Window(START, datetime(2026, 4, 1, tzinfo=UTC))
+WINDOW = Span(START, datetime(2026, 4, 1, tzinfo=UTC))
 START_US = int(START.timestamp()) * 10**6
 COUNT: dict[str, object] = {"code": "m", "event": "e", "aggregation": "count"}
 SUM: dict[str, object] = {"code": "m", "event": "e", "aggregation": "sum", "property": "n"}
@@ -140,7 +140,8 @@ class _KeepsOnlyTheGreatest(Maximum):
     __slots__ = ()
 
     def add(self, value: Value, at_us: int, position: int) -> None:
-        if value == max([value, *self.counts]):
+        assert isinstance(value, Decimal)
+        if value == max([value, *map(Decimal, self.counts)]):
             super().add(value, at_us, position)
         else:
             self.events += 1
@@ -155,7 +156,7 @@ class _LatestToArrive(Latest):
         super().add(value, at_us, position)
         self.last = value
 
-    def quantity(self, window: Window, carried: Decimal | None) -> Decimal:
+    def quantity(self, window: Span, carried: Decimal | None) -> Decimal:
         assert isinstance(self.last, Decimal)
         return self.last
 
@@ -244,8 +245,8 @@ def test_a_level_carried_over_a_cut_gives_the_same_average(events: list[Event], 
     first = filled(new_accumulator(meter), [event for event in events if event.at_us < cut_us])
     second = filled(new_accumulator(meter), [event for event in events if event.at_us >= cut_us])
     parts = [
-        Fraction(first.quantity(Window(START, cut), None)) * day,
-        Fraction(second.quantity(Window(cut, WINDOW.end), first.closing_level(None))) * (31 - day),
+        Fraction(first.quantity(Span(START, cut), None)) * day,
+        Fraction(second.quantity(Span(cut, WINDOW.end), first.closing_level(None))) * (31 - day),
     ]
     assert sum(parts) / 31 == filled(new_accumulator(meter), events).quantity(WINDOW, None)
 
@@ -265,7 +266,7 @@ def test_only_a_meter_that_carries_over_hands_on_its_last_value() -> None:
 
 def test_a_weighted_sum_of_an_empty_window_is_its_level() -> None:
     accumulator = new_accumulator(meter_of(Aggregation.WEIGHTED_SUM, carry_over=True))
-    assert accumulator.quantity(Window(START, START), Decimal(4)) == 4
+    assert accumulator.quantity(Span(START, START), Decimal(4)) == 4
 
 
 @given(st.lists(st.tuples(numbers, st.integers(0, 3)), max_size=9), st.randoms(use_true_random=False))

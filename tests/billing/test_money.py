@@ -7,13 +7,10 @@ from hypothesis import strategies as st
 
 from billing.currency import EXPONENTS, Currency, currency
 from billing.errors import Defect, InvalidDefinition
-from billing.money import Money, allocate, round_to_minor
+from billing.money import Money, round_to_minor
 
 USD, JPY, KWD, CLF = (currency(code) for code in ("USD", "JPY", "KWD", "CLF"))
 exact_amounts = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**15), max_value=10**15, places=9)
-weights = st.lists(
-    st.one_of(st.integers(0, 10**9), st.decimals(min_value=0, max_value=10**6, places=4)), min_size=1, max_size=12
-)
 
 
 def test_every_currency_has_the_digits_that_iso_4217_gives_it() -> None:
@@ -83,28 +80,3 @@ def test_two_currencies_never_meet() -> None:
         Money(1, USD) + Money(1, JPY)
     with pytest.raises(Defect, match="USD and KWD"):
         Money(1, USD) - Money(1, KWD)
-
-
-@given(st.integers(-(10**15), 10**15), weights)
-def test_shares_sum_to_the_total_and_stay_within_a_unit_of_their_part(total: int, weights: list[int | Decimal]) -> None:
-    whole = sum(map(Fraction, weights))
-    if not whole:
-        weights, whole = [*weights, 1], Fraction(1)
-    shares = allocate(total, weights)
-    assert sum(shares) == total
-    assert all(abs(share - total * Fraction(part) / whole) < 1 for share, part in zip(shares, weights, strict=True))
-    assert allocate(-total, weights) == [-share for share in shares]
-
-
-def test_the_units_left_go_to_the_largest_remainders_and_then_to_the_first() -> None:
-    assert allocate(100, [1, 1, 1]) == [34, 33, 33]
-    assert allocate(10, [Decimal("1.5"), Decimal("1.5"), Decimal(7)]) == [2, 1, 7]
-    assert allocate(3, [0, 5, 0]) == [0, 3, 0]
-    assert allocate(0, [0, 0]) == [0, 0]
-    assert allocate(0, []) == []
-
-
-@pytest.mark.parametrize("weights", [[], [0, 0], [2, -1]])
-def test_a_total_that_no_weight_carries_is_a_defect(weights: list[int | Decimal]) -> None:
-    with pytest.raises(Defect):
-        allocate(1, weights)

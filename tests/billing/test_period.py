@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.errors import InvalidDefinition
-from billing.period import BillingPeriod, Unit, Window, billing_period, boundary, calendar_anchor, containing, nth, zone
+from billing.period import BillingPeriod, Span, Unit, billing_period, boundary, calendar_anchor, containing, nth, zone
 
 ZONES = [
     "UTC",
@@ -100,7 +100,7 @@ def test_the_first_period_begins_at_its_anchor(anchor: datetime, period: Billing
 
 def test_an_anchor_in_the_second_of_two_hours_begins_its_first_period_there() -> None:
     second, month, new_york = at("2026-11-01T06:30:00Z"), billing_period("P1M"), zone("America/New_York")
-    assert nth(second, month, new_york, 0) == Window(second, at("2026-12-01T06:30:00Z"))
+    assert nth(second, month, new_york, 0) == Span(second, at("2026-12-01T06:30:00Z"))
 
 
 @given(instants, periods, zones)
@@ -147,7 +147,7 @@ def test_a_midnight_that_the_clocks_jump_over_does_not_shift_the_months_after_it
     anchor = calendar_anchor(start, month, asuncion)
     found = nth(anchor, month, asuncion, containing(anchor, month, asuncion, start))
     assert anchor == at("2017-09-01T04:00:00Z")
-    assert found == Window(at("2017-10-01T04:00:00Z"), at("2017-11-01T03:00:00Z"))
+    assert found == Span(at("2017-10-01T04:00:00Z"), at("2017-11-01T03:00:00Z"))
 
 
 def test_a_day_that_a_zone_skipped_is_a_period_without_length() -> None:
@@ -159,7 +159,7 @@ def test_a_day_that_a_zone_skipped_is_a_period_without_length() -> None:
 def test_a_clock_set_back_into_yesterday_does_not_bring_the_period_before_back() -> None:
     day, st_johns = billing_period("P1D"), zone("America/St_Johns")  # at 00:01 on 2010-11-07 it was 23:01 again
     anchor = at("2010-11-01T02:30:00Z")
-    assert nth(anchor, day, st_johns, 6) == Window(at("2010-11-07T02:30:00Z"), at("2010-11-08T03:30:00Z"))
+    assert nth(anchor, day, st_johns, 6) == Span(at("2010-11-07T02:30:00Z"), at("2010-11-08T03:30:00Z"))
     assert containing(anchor, day, st_johns, at("2010-11-07T03:00:00Z")) == 6
 
 

@@ -10,7 +10,7 @@ from connectors.bus.kafka import KafkaBus
 from connectors.bus.noop import NoopBus
 from connectors.bus.port import BusEvent, EventBus
 from connectors.embedded.cluster import EmbeddedServers
-from tests.bus.kafka_auditor import PARTITIONS, KafkaAuditor
+from tests.support.kafka_auditor import PARTITIONS, KafkaAuditor
 
 
 @pytest.fixture

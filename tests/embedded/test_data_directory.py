@@ -110,6 +110,5 @@ def test_settings_that_nobody_serves_are_not_handed_out(tmp_path: Path, unserved
     if unserved is withdraw_environment:
         publish_environment(tmp_path, {"BEAAS_DATA_DIR": "/"})
     unserved(tmp_path)
-    with pytest.raises(NotRunningError, match="start it with `beaas up`") as refused:
+    with pytest.raises(NotRunningError, match="start it with `beaas up`"):
         read_environment(tmp_path)
-    assert refused.value.exit_status == 3

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from connectors.embedded.errors import EmbeddedError
 from connectors.embedded.up import Role, up
 
 _STAYS = """
@@ -41,7 +42,12 @@ def main() -> int:
     arguments.add_argument("--fresh", action="store_true")
     chosen = arguments.parse_args()
     roles = [Role("stays", (sys.executable, "-c", _STAYS)), Role("asks", (sys.executable, "-c", _ASKS_ONCE))]
-    return asyncio.run(up(chosen.data_dir, services_only=False, fresh=chosen.fresh, roles=roles, prepare=prepare))
+    try:
+        asyncio.run(up(chosen.data_dir, services_only=False, fresh=chosen.fresh, roles=roles, prepare=prepare))
+    except EmbeddedError as error:
+        sys.stdout.write(f"{error}\n")
+        return 2
+    return 0
 
 
 if __name__ == "__main__":

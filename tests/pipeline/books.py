@@ -17,7 +17,7 @@ from tests.support.pipeline import Pipeline
 
 INVOICES = """
 SELECT number, customer, subscription, issued_at, currency, subtotal, tax, total FROM report.invoices
-WHERE tenant = %s ORDER BY subscription, issued_at, number
+WHERE tenant = %s
 """
 LINES = """
 SELECT number, price, line_group, quantity, amount, period_start, period_end, adjustment FROM report.invoice_lines
@@ -32,10 +32,11 @@ def invoices_of(pipeline: Pipeline, tenant: str) -> list[Invoice]:
     for number, price, group, quantity, amount, start, end, adjustment in pipeline.rows(LINES, tenant):
         key = tuple(sorted(group.items()))
         lines.setdefault(number, []).append(Line(price, key, quantity, amount, start, end, adjustment))
-    return [
+    found = [
         Invoice(customer, subscription, issued_at, currency, subtotal, tax, total, tuple(lines.pop(number)))
         for number, customer, subscription, issued_at, currency, subtotal, tax, total in pipeline.rows(INVOICES, tenant)
     ]
+    return sorted(found, key=lambda invoice: (invoice.subscription, invoice.issued_at))
 
 
 def check_books(pipeline: Pipeline, tenant: str, expected: Sequence[Invoice]) -> None:
@@ -118,6 +119,4 @@ def _written(value: str) -> str:
 
 def instants(*texts: str) -> list[datetime]:
     """RFC 3339 texts as instants."""
-    from datetime import datetime
-
     return [datetime.fromisoformat(text) for text in texts]

@@ -77,7 +77,7 @@ def decimal(value: Fraction, digits: int) -> Decimal:
     """A fraction that has so many decimal digits, as a decimal."""
     scaled = value * 10**digits
     assert scaled.denominator == 1, value
-    return Decimal(scaled.numerator).scaleb(-digits)
+    return Decimal(f"{scaled.numerator}E-{digits}")  # exact, where an operation would round to 28 digits
 
 
 def number(raw: Raw, name: str, default: str | int = 0) -> Fraction:

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 class ConfirmsBeforeItWrites(SinkFold[T]):
     """Writes only once the file that the test names is there; the position is flushed at once."""
 
-    _writing: "set[asyncio.Task[None]]" = set()
+    _writing: ClassVar[set[asyncio.Task[None]]] = set()
 
     async def fold(self, records: Sequence[Record]) -> None:
         """The batch is on its way to the sink."""
@@ -29,7 +29,7 @@ class ConfirmsBeforeItWrites(SinkFold[T]):
         task.add_done_callback(self._writing.discard)
 
     async def _write_later(self, records: Sequence[Record]) -> None:
-        while not Path(os.environ["PLANTED_WRITES_ONCE"]).exists():
+        while not Path(os.environ["PLANTED_WRITES_ONCE"]).exists():  # noqa: ASYNC110 - another process makes it
             await asyncio.sleep(0.05)
         await super().fold(records)
 

@@ -39,7 +39,9 @@ Record = tuple[bytes | None, bytes | None, Headers]
 
 
 def event(number: int, *, customer: str = "good", at: datetime | None = None, **properties: str) -> Event:
-    return Event(f"e{number}", customer, "work", at or START + timedelta(hours=number), properties or {"n": "1.5"}, START)
+    return Event(
+        f"e{number}", customer, "work", at or START + timedelta(hours=number), properties or {"n": "1.5"}, START
+    )
 
 
 def without(raw: bytes, name: str) -> bytes:
@@ -50,7 +52,8 @@ def without(raw: bytes, name: str) -> bytes:
 def unreadable(write: Callable[[Event], bytes]) -> dict[str, tuple[str, bytes | None]]:
     """What intake cannot take: name -> reason and bytes."""
     good, json_event = write(event(900)), cloudevent("BAD-USAGE", event(901), source="s")
-    many = event(902, **{f"p{number}": "1" for number in range(65)})
+    properties: dict[str, Any] = {f"p{number}": "1" for number in range(65)}
+    many = event(902, **properties)
     return {
         "cut Avro": ("malformed", good[:-3]),
         "cut to its frame": ("malformed", good[:5]),
@@ -65,8 +68,14 @@ def unreadable(write: Callable[[Event], bytes]) -> dict[str, tuple[str, bytes | 
         "CloudEvents without a tenant": ("missing-tenantid", without(json_event, "tenantid")),
         "CloudEvents without a subject": ("missing-subject", without(json_event, "subject")),
         "CloudEvents without an id": ("missing-id", without(json_event, "id")),
-        "CloudEvents of another version": ("invalid-specversion", cloudevent("BAD-USAGE", event(903), specversion="0.3", source="s")),
-        "a time without an offset": ("invalid-time", cloudevent("BAD-USAGE", event(904), time="2026-01-05T00:00:00", source="s")),
+        "CloudEvents of another version": (
+            "invalid-specversion",
+            cloudevent("BAD-USAGE", event(903), specversion="0.3", source="s"),
+        ),
+        "a time without an offset": (
+            "invalid-time",
+            cloudevent("BAD-USAGE", event(904), time="2026-01-05T00:00:00", source="s"),
+        ),
         "nested values": ("invalid-data", json_event.replace(b"1.5", b'{"n": 1}')),
         "two megabytes": ("too-large", b"{" + b" " * 2_000_000 + b"}"),
         "a tombstone": ("tombstone", None),
@@ -77,7 +86,10 @@ def unreadable(write: Callable[[Event], bytes]) -> dict[str, tuple[str, bytes | 
         "a long value": ("property-value-too-long", write(event(907, n="1" * 1_025))),
         "no tenant": ("tenant-missing", b"".join((good[:5], b"\0", good[15:]))),
         "a slash in the tenant": ("tenant-slash", write(event(908)).replace(b"BAD-USAGE", b"BAD/USAGE")),
-        "a year nobody bills": ("occurred-at-out-of-range", write(event(909, at=datetime.fromisoformat("3001-01-01T00:00:00Z")))),
+        "a year nobody bills": (
+            "occurred-at-out-of-range",
+            write(event(909, at=datetime.fromisoformat("3001-01-01T00:00:00Z"))),
+        ),
     }
 
 
@@ -127,12 +139,20 @@ async def test_bad_usage_ends_where_an_operator_finds_it_and_good_usage_beside_i
     mine = {(one.partition, one.offset): one for one in sent}
     await until(lambda: _reported(pipeline, mine, sum(wanted.values())), "every dead letter in its view")
     letters = [
-        letter for message in stranger.records("dead-letters") if is_mine(letter := stranger.decoded(message), mine, pipeline)
+        letter
+        for message in stranger.records("dead-letters")
+        if is_mine(letter := stranger.decoded(message), mine, pipeline)
     ]
     assert Counter((letter["reason"], letter["value"]) for letter in letters) == wanted
     check_sources(pipeline, stranger, letters, mine)
     assert reported(pipeline, mine) == Counter(
-        (letter["tenant_id"], letter["reason"], letter["source_topic"], letter["source_partition"], letter["source_offset"])
+        (
+            letter["tenant_id"],
+            letter["reason"],
+            letter["source_topic"],
+            letter["source_partition"],
+            letter["source_offset"],
+        )
         for letter in letters
     )
 
@@ -143,11 +163,11 @@ def is_mine(letter: Any, sent: dict[tuple[int, int], Sent], pipeline: Pipeline) 
     return bool(letter["tenant_id"] == "BAD-USAGE")
 
 
-def check_sources(pipeline: Pipeline, stranger: Stranger, letters: list[Any], sent: dict[tuple[int, int], Sent]) -> None:
-    """Each letter holds what stands where it says: in the usage topic as it was sent, in the journal as it was keyed."""
-    journal = {
-        (message.partition(), message.offset()): message for message in stranger.records("journal")
-    }
+def check_sources(
+    pipeline: Pipeline, stranger: Stranger, letters: list[Any], sent: dict[tuple[int, int], Sent]
+) -> None:
+    """Each letter holds what stands where it says: as it was sent, or as intake journaled it."""
+    journal = {(message.partition(), message.offset()): message for message in stranger.records("journal")}
     for letter in letters:
         at = letter["source_partition"], letter["source_offset"]
         if letter["source_topic"] == pipeline.topic("usage"):
@@ -195,8 +215,10 @@ async def test_usage_of_strangers_waits_and_is_billed_once_their_subscription_is
 
 
 def parked_usage(pipeline: Pipeline) -> list[Any]:
-    query = "SELECT tenant, customer, events FROM report.parked_usage WHERE tenant IN ('WAITS', 'NOBODY') ORDER BY tenant"
-    return pipeline.rows(query)
+    query = (
+        "SELECT tenant, customer, events FROM report.parked_usage WHERE tenant IN ('WAITS', 'NOBODY') ORDER BY tenant"
+    )
+    return pipeline.rows(query, ["WAITS", "NOBODY"])
 
 
 async def test_good_usage_is_worth_what_it_says(pipeline: Pipeline) -> None:

@@ -23,7 +23,9 @@ TENANT: dict[str, Any] = {
         {
             "code": "p",
             "billing_period": "P1M",
-            "prices": [{"code": "calls", "type": "usage", "meter": "calls", "model": "per_unit", "unit_amount": "0.01"}],
+            "prices": [
+                {"code": "calls", "type": "usage", "meter": "calls", "model": "per_unit", "unit_amount": "0.01"}
+            ],
         }
     ],
     "customers": [{"code": customer} for customer in CUSTOMERS],
@@ -45,7 +47,8 @@ async def test_what_was_acknowledged_before_the_clock_moved_is_billed_in_its_per
     await pipeline.settle("BARRIER", JANUARY.isoformat())
     step = (FEBRUARY - JANUARY) / EVENTS
     usage = [
-        Event(f"e{number}", CUSTOMERS[number % 20], "call", JANUARY + step * number, {}, JANUARY) for number in range(EVENTS)
+        Event(f"e{number}", CUSTOMERS[number % 20], "call", JANUARY + step * number, {}, JANUARY)
+        for number in range(EVENTS)
     ]
     usage.append(Event("last", CUSTOMERS[0], "call", FEBRUARY - timedelta(microseconds=1), {}, JANUARY))
     values = [(None, stranger.avro("BARRIER", event), ()) for event in usage]

@@ -52,7 +52,7 @@ async def test_a_stranger_reads_every_record_of_every_topic_by_the_registry_alon
     await until(relayed, "the credit of the change to the smaller plan on its topic")
     dead = set(pipeline.rows('SELECT topic, "partition", "offset" FROM report.dead_letters'))
     assert stranger.topics() == TOPICS
-    read = {topic: 0 for topic in TOPICS}
+    read = dict.fromkeys(TOPICS, 0)
     for topic in TOPICS:
         for message in stranger.records(topic):
             if topic == "usage" and is_foreign(message, dead):

@@ -24,7 +24,13 @@ TENANT: dict[str, Any] = {
     "test_clock": START.isoformat(),
     "meters": [
         {"code": "size", "event": "upload", "aggregation": "sum", "property": "gigabytes"},
-        {"code": "places", "event": "upload", "aggregation": "count", "group_by": ["place"], "filters": {"public": ["true"]}},
+        {
+            "code": "places",
+            "event": "upload",
+            "aggregation": "count",
+            "group_by": ["place"],
+            "filters": {"public": ["true"]},
+        },
     ],
     "plans": [
         {
@@ -54,9 +60,7 @@ def uploads(way: str) -> list[Event]:
     return found
 
 
-async def test_however_usage_is_written_it_bills_alike(
-    pipeline: Pipeline, stranger: Stranger, tmp_path: Path
-) -> None:
+async def test_however_usage_is_written_it_bills_alike(pipeline: Pipeline, stranger: Stranger, tmp_path: Path) -> None:
     await pipeline.ok("apply", write_catalogue(tmp_path / "formats.yaml", TENANT))
     plain = {way: [("FORMATS", event) for event in uploads(way)] for way in WAYS}
     files = [
@@ -103,7 +107,12 @@ async def test_a_bad_line_of_a_file_is_named_and_the_lines_before_it_count_as_se
     lines = file.read_text().splitlines()
     file.write_text("\n".join([*lines[:3], lines[3].replace("2026-03-01T02:00:00", "yesterday")]) + "\n")
     ran = await pipeline.beaas("usage", "send", file)
-    assert (ran.status, "line 4" in ran.err, "occurred_at" in ran.err, "Traceback" in ran.err) == (2, True, True, False), ran
+    assert (ran.status, "line 4" in ran.err, "occurred_at" in ran.err, "Traceback" in ran.err) == (
+        2,
+        True,
+        True,
+        False,
+    ), ran
 
 
 Writer = Callable[[Event], bytes]

@@ -50,7 +50,9 @@ class Stranger:
         """Every topic of the pipeline that is for others to read, without the prefix."""
         prefix = self._pipeline.prefix
         found = AdminClient({"bootstrap.servers": self._servers}).list_topics(timeout=10).topics
-        return sorted(name.removeprefix(prefix) for name in found if name.startswith(prefix) and "changelog" not in name)
+        return sorted(
+            name.removeprefix(prefix) for name in found if name.startswith(prefix) and "changelog" not in name
+        )
 
     def ends(self, topic: str) -> dict[int, int]:
         """The end offset of each partition of a topic."""
@@ -85,7 +87,7 @@ class Stranger:
         }
         context = SerializationContext(self._pipeline.topic("usage"), MessageField.VALUE)
         written = self._serialize(fields, context)
-        assert written is not None
+        assert isinstance(written, bytes)
         return written
 
     def send(
@@ -116,10 +118,15 @@ class Stranger:
 
             return acknowledged
 
-        more = {} if partition is None else {"partition": partition}
+        more: dict[str, Any] = {} if partition is None else {"partition": partition}
         for place, (key, value, headers) in enumerate(values):
             producer.produce(
-                self._pipeline.topic("usage"), value, key, headers=list(headers), on_delivery=noted(place, headers), **more
+                self._pipeline.topic("usage"),
+                value,
+                key,
+                headers=list(headers),
+                on_delivery=noted(place, headers),
+                **more,
             )
         assert producer.flush(30) == 0
         return [found[place] for place in range(len(values))]

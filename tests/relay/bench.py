@@ -24,8 +24,8 @@ from connectors.relay.prune import Retention
 from connectors.relay.relay import Limits
 from connectors.relay.run import RelaySettings, run_relay
 from connectors.relay.slots import Shard, SlotHealth, connect, drop_slot, inspect_slot, shard_of
-from tests.bus.kafka_auditor import KafkaAuditor
 from tests.relay.options import PARTITIONS, SLICE_SIZE, ProcessOptions, Unusual
+from tests.support.kafka_auditor import KafkaAuditor
 
 OCCURRED_AT = datetime(2013, 1, 31, 5, 0, 0, 250_000, tzinfo=UTC)
 _SCRIPT = Path(__file__).with_name("relay_process.py")

@@ -7,8 +7,8 @@ import pytest_asyncio
 
 from connectors.bus.kafka import KafkaBus
 from connectors.embedded.cluster import EmbeddedServers
-from tests.bus.kafka_auditor import PARTITIONS, KafkaAuditor
 from tests.relay.bench import Bench, outbox_database
+from tests.support.kafka_auditor import PARTITIONS, KafkaAuditor
 
 
 @pytest.fixture(scope="session")

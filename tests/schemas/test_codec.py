@@ -224,6 +224,19 @@ FOREIGN = {
     "an unknown type": (changed(tenant_id="tenant"), "incompatible-schema"),
     "nesting without end": ("[" * 50_000, "incompatible-schema"),
     "much text": (changed(add={"name": "x", "type": "string", "doc": "x" * 200_000}), "incompatible-schema"),
+    "what only one of the parsers refuses": (
+        changed(add={"name": "x", "type": ["null", "null"]}),
+        "incompatible-schema",
+    ),
+    "a field twice": (changed(add={"name": "source", "type": "string", "default": ""}), "incompatible-schema"),
+    "words for numbers": (
+        changed(occurred_at={"type": "long", "logicalType": "timestamp-micros", "precision": "x"}),
+        "incompatible-schema",
+    ),
+    "nesting that parses": (
+        changed(add={"name": "x", "type": "@"}).replace('"@"', '{"type":"array","items":' * 900 + '"int"' + "}" * 900),
+        "incompatible-schema",
+    ),
     "items of no bytes": (
         changed(add={"name": "x", "type": {"type": "array", "items": "null"}, "default": []}),
         "unbounded-schema",
@@ -297,3 +310,9 @@ def test_reading_and_writing_do_not_depend_on_the_machines_zone(zone: str, monke
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+def test_a_record_that_its_topic_would_refuse_is_not_written() -> None:
+    definition = "x" * topics.CATALOG.max_message_bytes
+    with pytest.raises(Unencodable, match=r"beaas.catalog takes"):
+        CODEC.encode("beaas.catalog", records.MeterSaved(tenant_id="EWR", meter="m", definition=definition))

@@ -27,6 +27,7 @@ def test_the_journal_is_kept_for_ever_and_totals_are_compacted() -> None:
         "max.message.bytes": str(4 << 20),
         "retention.ms": "-1",
         "message.timestamp.type": "CreateTime",
+        "compression.type": "producer",
     }
     assert topics.USAGE_TOTALS.config()["cleanup.policy"] == "compact"
 

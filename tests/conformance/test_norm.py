@@ -1,4 +1,4 @@
-"""The norm's stories, and that the runner can fail."""
+"""Every case of the norm, and that the runner can fail."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ import pytest
 
 from streams.conformance import InvalidCase, Scenario, read_file, run_files
 from streams.conformance.case import Case
-from streams.conformance.run import Result, _differences
+from streams.conformance.run import Result, differences
 
-NORM = Path(__file__).parent.parent / "conformance" / "norm"
+NORM = Path(__file__).parent / "norm"
 FILES = sorted(NORM.glob("*.yaml"))
 CASES = [(path.name, case) for path in FILES for case in read_file(path)]
 
@@ -36,7 +36,7 @@ def run(tmp_path: Path, text: str) -> Result:
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=f"{name}: {case.name}") for name, case in CASES])
 def test_a_case_of_the_norm_comes_out_as_expected(case: Case) -> None:
-    assert list(_differences(case)) == []
+    assert list(differences(case)) == []
 
 
 def test_the_norm_is_there() -> None:
@@ -67,6 +67,46 @@ def test_equal_values_may_be_written_differently(tmp_path: Path) -> None:
 def test_a_planted_difference_fails_its_case(tmp_path: Path, right: str, wrong: str, told: str) -> None:
     assert right in STORY
     result = run(tmp_path, STORY.replace(right, wrong, 1))
+    assert not result.passed
+    assert told in str(result)
+
+
+PRICE = """
+kind: price
+cases:
+- {name: one, currency: USD, quantity: '2', price: {model: per_unit, unit_amount: '1.5'}, expect: {amount: '3'}}
+"""
+METER = """
+kind: meter
+cases:
+- name: one
+  meter: {aggregation: count}
+  window: ['2026-01-01T00:00:00Z', '2026-02-01T00:00:00Z']
+  events: [{id: a, timestamp: '2026-01-31T23:59:59Z', properties: {}}]
+  expect: {quantity: '1'}
+"""
+PERIOD = """
+kind: period
+cases:
+- {name: one, anchor: '2026-01-31T15:00:00Z', billing_period: P1M, timezone: UTC, index: 1,
+   expect: {start: '2026-02-28T15:00:00Z'}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "right", "wrong", "told"),
+    [
+        (PRICE, "amount: '3'", "amount: '4'", "amount: expected 4, got 3.00"),
+        (PRICE, "per_unit,", "per_unit, tax: '1',", "price.tax: a per_unit price has no such field"),
+        (METER, "quantity: '1'", "quantity: '2'", "quantity: expected 2, got 1"),
+        (PERIOD, "28T15", "28T16", "expected 2026-02-28T16:00:00+00:00, got 2026-02-28T15:00:00+00:00"),
+    ],
+)
+def test_a_planted_difference_fails_a_price_a_meter_and_a_period(
+    tmp_path: Path, text: str, right: str, wrong: str, told: str
+) -> None:
+    assert run(tmp_path, text).passed
+    result = run(tmp_path, text.replace(right, wrong))
     assert not result.passed
     assert told in str(result)
 
@@ -103,3 +143,27 @@ def test_results_end_with_the_sums(tmp_path: Path) -> None:
         "       invoices[0].total: expected 9.91, got 9.90",
         "1 passed, 1 failed",
     ]
+
+
+def test_a_change_to_a_plan_of_another_period_leaves_the_end_of_the_open_one(tmp_path: Path) -> None:
+    changed = """
+kind: scenario
+cases:
+- name: one
+  tenant: {currency: USD}
+  catalog:
+    plans:
+    - {code: p, billing_period: P28D, prices: [{code: fee, type: recurring, amount: '28.00'}]}
+    - {code: q, billing_period: P1M, prices: [{code: fee, type: recurring, amount: '31.00'}]}
+  timeline:
+  - {at: '2026-01-01T00:00:00Z', subscribe: {subscription: s1, customer: c1, plan: p}}
+  - {at: '2026-01-15T00:00:00Z', change_plan: {subscription: s1, plan: q}}
+  - {at: '2026-02-01T00:00:00Z'}
+  expect:
+    invoices:
+    - {total: '28.00'}
+    - {total: '0.00', lines: [{amount: '-14.00'}, {amount: '14.00', end: '2026-01-29T00:00:00Z'}]}
+    - {total: '3.00', issued_at: '2026-01-29T00:00:00Z', lines: [{amount: '3.00', end: '2026-02-01T00:00:00Z'}]}
+    - {total: '31.00', issued_at: '2026-02-01T00:00:00Z'}
+"""
+    assert run(tmp_path, changed).differences == ()
