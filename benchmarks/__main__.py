@@ -35,7 +35,7 @@ from streams.app import codec_of
 from streams.cli.setup import create_topics, register_schemas
 from streams.settings import Settings, load_settings
 
-RUNS = 2
+RUNS = 1
 QUARTER = 3
 RAW_WITHIN_S = 120.0
 
@@ -125,7 +125,7 @@ class Bench:
 
 
 async def measure(bench: Bench) -> None:
-    """All rows, a run of each in turn, so that a machine that gets slower slows all of them."""
+    """All rows in turn, the raw loops between the others, so that a machine that gets slower slows all of them."""
     year = workload.year(workload.by_airline)
     usage = bench.usage("intake", year)
     simple = bench.journal("three-meters", year, workload.three_meters())
@@ -135,10 +135,13 @@ async def measure(bench: Bench) -> None:
     for _ in range(bench.runs):
         await bench.raw(report.CONSUME, "consume", usage)
         await bench.worker(report.RATING_SIMPLE, "rating", simple)
+        await bench.raw(report.CONSUME, "consume", usage)
         await bench.worker(report.RATING_TARIFF, "rating", tariff)
         await bench.raw(report.PIPE, "pipe", usage)
         await bench.worker(report.INTAKE, "intake", usage)
+        await bench.raw(report.PIPE, "pipe", usage)
         await bench.worker(report.RATING_MANY, "rating", many)
+        await bench.raw(report.CONSUME, "consume", usage)
 
 
 async def main(runs: int, write: Path | None) -> None:
@@ -181,7 +184,12 @@ def progress() -> Progress:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--runs", type=int, default=RUNS, help="runs of each row (default: %(default)s)")
+    parser.add_argument(
+        "--runs",
+        type=int,
+        default=RUNS,
+        help="runs of each worker; raw loops have two or three for each (default: %(default)s)",
+    )
     parser.add_argument(
         "--write",
         nargs="?",

@@ -35,7 +35,7 @@ def envelopes(*, topic_prefix: str, partitions: int, slice_size: int) -> Callabl
         return f"{topic_prefix}{kind}", tenant + b"/" + aggregate, partition, f"/beaas/{kind}".encode()
 
     def envelope(row: Row) -> BusEvent:
-        event_id, aggregate_type, aggregate, kind, tenant, payload, correlation, causation, trace, occurred, _, _ = row
+        event_id, aggregate_type, aggregate, kind, tenant, payload, correlation, causation, trace, occurred, *_ = row
         topic, key, partition, source = address(aggregate_type, tenant, aggregate)
         headers = [
             _SPEC_VERSION,

@@ -25,10 +25,11 @@ LAYOUT: Final[Layout] = (
     ("occurred_at", "timestamptz"),
     ("shard", "smallint"),
     ("created_at", "timestamptz"),
+    ("sequence", "bigint"),
 )
 COLUMNS: Final = ", ".join(name for name, _ in LAYOUT)
 
-TYPES_BY_OID: Final = {17: "bytea", 21: "smallint", 25: "text", 1184: "timestamptz", 2950: "uuid"}
+TYPES_BY_OID: Final = {17: "bytea", 20: "bigint", 21: "smallint", 25: "text", 1184: "timestamptz", 2950: "uuid"}
 """The built-in types that the table uses, by the numbers that PostgreSQL never changes."""
 
 POSTGRES_EPOCH_S: Final = 946_684_800

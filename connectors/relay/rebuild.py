@@ -4,8 +4,8 @@ Rows stay in the table until they are confirmed, so the table holds all that a l
 the steps makes it safe to die anywhere: the shard's slot comes into being only when the whole table is on the bus.
 
 1. A temporary slot is made: from here on the log is kept. It goes with its session, and its name keeps others away.
-2. All rows of the shard are published in the order of their ids. Events of one aggregate have ids in the order of
-   their transactions, because whoever writes them makes the id (version 7) after locking the aggregate.
+2. All rows of the shard are published in the order of their sequence. Events of one aggregate have it in the order of
+   their transactions, because whoever writes them has locked the aggregate, or the scheduler's rounds.
 3. The temporary slot is copied to the shard's name. What committed since step 1 comes again, from the log.
 
 Most of these events were on the bus before: consumers know a repeat by its `ce_id`.
@@ -106,8 +106,8 @@ async def _batches(
 
 
 async def _rows(connection: Connection, shard: Shard) -> AsyncGenerator[Row, None]:
-    """All rows of the shard as the stream would send them: binary columns, by id."""
-    query = sql.SQL("COPY (SELECT {} FROM {} WHERE shard = {} ORDER BY id) TO STDOUT (FORMAT binary)").format(
+    """All rows of the shard as the stream would send them: binary columns, by sequence."""
+    query = sql.SQL("COPY (SELECT {} FROM {} WHERE shard = {} ORDER BY sequence) TO STDOUT (FORMAT binary)").format(
         sql.SQL(COLUMNS), sql.Identifier(TABLE_SCHEMA, TABLE_NAME), sql.Literal(shard.number)
     )
     async with connection.transaction(), connection.cursor() as cursor:

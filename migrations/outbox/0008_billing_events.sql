@@ -12,7 +12,10 @@ CREATE TABLE beaas.billing_events (
     traceparent text NOT NULL DEFAULT '',
     occurred_at timestamptz NOT NULL,
     shard smallint NOT NULL CHECK (shard >= 0),
-    created_at timestamptz NOT NULL DEFAULT now()
+    created_at timestamptz NOT NULL DEFAULT now(),
+    -- The order of an aggregate's events, whose writers hold its lock. Ids have none: those of commands that fall due by
+    -- themselves are functions of what they command.
+    sequence bigint NOT NULL GENERATED ALWAYS AS IDENTITY
 );
 CREATE INDEX billing_events_age ON beaas.billing_events USING brin (created_at);
 SELECT beaas.isolate('beaas.billing_events');

@@ -8,8 +8,8 @@ from streams.batching.app import BatchApp
 from streams.batching.failure import die
 
 _GC_THRESHOLDS = (50_000, 20, 50)
-"""Young objects between two collections, and so on. A fetch alone makes thousands that all live until its flush; with
-Python's 700 the collector looks at each of them several times (a tenth of a worker's CPU time)."""
+"""Young objects between two collections, and so on. A fetch alone makes thousands that all live until its flush: with
+Python's 700 the collector takes 2 % of a rating fold, and finds nothing."""
 
 
 async def run_worker(*apps: BatchApp) -> None:

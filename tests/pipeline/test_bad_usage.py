@@ -215,9 +215,7 @@ async def test_usage_of_strangers_waits_and_is_billed_once_their_subscription_is
 
 
 def parked_usage(pipeline: Pipeline) -> list[Any]:
-    query = (
-        "SELECT tenant, customer, events FROM report.parked_usage WHERE tenant IN ('WAITS', 'NOBODY') ORDER BY tenant"
-    )
+    query = "SELECT tenant, customer, events FROM report.parked_usage WHERE tenant = ANY(%s) ORDER BY tenant"
     return pipeline.rows(query, ["WAITS", "NOBODY"])
 
 

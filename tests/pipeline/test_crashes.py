@@ -2,15 +2,12 @@ import asyncio
 import csv
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from connectors.embedded.cluster import EmbeddedServers
 from streams.cli.roles import ROLES
@@ -18,33 +15,12 @@ from tests.pipeline import oracle
 from tests.pipeline.books import check_books, instants, write_catalogue, write_usage
 from tests.pipeline.flights import HERE, flights, tariff
 from tests.pipeline.oracle import Invoice
+from tests.pipeline.wire import Stranger
 from tests.support.pipeline import Pipeline, running_pipeline, until
 
 JANUARY, FEBRUARY, MARCH = instants("2013-01-01T05:00:00Z", "2013-02-01T05:00:00Z", "2013-03-01T05:00:00Z")
 FEE = Decimal("2500.00")
 PLANTED_SINKS = Path(__file__).with_name("planted_sinks.py")
-
-
-@dataclass(frozen=True)
-class Kafka:
-    """What anyone can ask the broker."""
-
-    bootstrap_servers: str
-
-    def ends(self, topic: str) -> dict[int, int]:
-        """The end offsets of a topic."""
-        asked = Consumer({"bootstrap.servers": self.bootstrap_servers, "group.id": "asks"})
-        try:
-            partitions = asked.list_topics(topic, timeout=10).topics[topic].partitions
-            return {one: asked.get_watermark_offsets(TopicPartition(topic, one), timeout=10)[1] for one in partitions}
-        finally:
-            asked.close()
-
-    def committed(self, group: str) -> dict[int, int]:
-        """How far a group has come."""
-        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
-        [answer] = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
-        return {one.partition: one.offset for one in answer.result(10).topic_partitions or []}
 
 
 def tenants_of(prefix: str, periods: int, origins: frozenset[str] = frozenset({"EWR", "JFK", "LGA"})) -> dict[str, Any]:
@@ -58,12 +34,11 @@ async def settle_all(pipeline: Pipeline, tenants: Mapping[str, Any], instant: da
     await asyncio.gather(*[pipeline.settle(raw["code"], instant.isoformat()) for raw in tenants.values()])
 
 
-async def statements_since(pipeline: Pipeline, before: dict[int, int]) -> None:
+async def statements_since(stranger: Stranger, before: dict[int, int]) -> None:
     """Some statements are out that were not."""
-    kafka = Kafka(pipeline.servers.kafka_bootstrap_servers)
 
     async def more() -> bool:
-        return await asyncio.to_thread(kafka.ends, pipeline.topic("statements")) != before
+        return await asyncio.to_thread(stranger.ends, "statements") != before
 
     await until(more, "the first statements of the close")
 
@@ -75,7 +50,7 @@ async def killed_while(doing: "asyncio.Task[Any]", pipeline: Pipeline, *roles: s
 
 
 async def test_whatever_is_killed_while_it_bills_every_invoice_is_right_and_there_once(
-    pipeline: Pipeline, tmp_path: Path
+    pipeline: Pipeline, stranger: Stranger, tmp_path: Path
 ) -> None:
     tenants = tenants_of("KILLED", periods=2)
     usage = [
@@ -89,31 +64,30 @@ async def test_whatever_is_killed_while_it_bills_every_invoice_is_right_and_ther
         )
         for arrived in (JANUARY, FEBRUARY)
     ]
-    kafka = Kafka(pipeline.servers.kafka_bootstrap_servers)
     await pipeline.ok("apply", write_catalogue(tmp_path / "tariff.yaml", *tenants.values()))
 
     sending = asyncio.create_task(pipeline.ok("usage", "send", files[0], "--rate", "4000"))
-    before = kafka.committed(pipeline.topic("intake"))
+    before = stranger.committed("intake")
 
     async def journaled() -> bool:
-        return await asyncio.to_thread(kafka.committed, pipeline.topic("intake")) != before
+        return await asyncio.to_thread(stranger.committed, "intake") != before
 
     await until(journaled, "usage in the journal")
     await killed_while(sending, pipeline, "rating", "intake")
     acknowledged = sum(event.arrived == JANUARY for _, event in usage)
     assert await sending == f"{acknowledged} of {acknowledged} records acknowledged by Kafka\n"
-    before = kafka.ends(pipeline.topic("statements"))
+    before = stranger.ends("statements")
     with pipeline.paused("sinks"):
         closing = asyncio.create_task(settle_all(pipeline, tenants, FEBRUARY))
-        await statements_since(pipeline, before)
+        await statements_since(stranger, before)
         await killed_while(closing, pipeline, "relay", "scheduler", "rating")
         await killed_while(closing, pipeline, "sinks")
     await closing
 
     await pipeline.ok("usage", "send", files[1])
-    before = kafka.ends(pipeline.topic("statements"))
+    before = stranger.ends("statements")
     closing = asyncio.create_task(settle_all(pipeline, tenants, MARCH))
-    await statements_since(pipeline, before)
+    await statements_since(stranger, before)
     await killed_while(closing, pipeline, *ROLES)
     await closing
 
@@ -148,22 +122,23 @@ async def test_sinks_that_confirm_before_they_write_are_caught(
     servers: EmbeddedServers, pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The planted bug: the checks above see the invoices that a kill then loses."""
-    del pipeline  # only so that this comes after other tests, which kill the servers
+    del pipeline  # asked for only so that this comes last too
     allowed = tmp_path / "written"
     monkeypatch.setenv("PLANTED_WRITES_ONCE", str(allowed))
     [tenant] = tenants_of("PLANTED", periods=2, origins=frozenset({"EWR"})).values()
     async with running_pipeline(
         servers, "planted.", argv={"sinks": (sys.executable, str(PLANTED_SINKS), "worker", "sinks")}
     ) as planted:
-        kafka = Kafka(servers.kafka_bootstrap_servers)
+        stranger = Stranger(planted)
 
         async def confirmed() -> bool:
-            ends = await asyncio.to_thread(kafka.ends, planted.topic("statements"))
-            done = await asyncio.to_thread(kafka.committed, planted.topic("sink-statements"))
+            ends = await asyncio.to_thread(stranger.ends, "statements")
+            done = await asyncio.to_thread(stranger.committed, "sink-statements")
             return any(ends.values()) and all(done.get(one, 0) == end for one, end in ends.items() if end)
 
         await planted.ok("apply", write_catalogue(tmp_path / "tariff.yaml", tenant))
         await until(confirmed, "the first statements to be confirmed")
+        stranger.registry.close()
         await planted.kill("sinks")
         allowed.touch()
         waited = await planted.beaas("clock", "set", tenant["code"], JANUARY.isoformat(), "--wait", "--timeout", "3")

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, Message, Producer, TopicPartition
@@ -16,7 +15,6 @@ from tests.pipeline.oracle import Event
 from tests.support.pipeline import Pipeline
 
 Headers = Sequence[tuple[str, bytes]]
-EPOCH_US = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -92,6 +93,15 @@ async def test_what_was_written_before_the_first_start_is_carried(bench: Bench, 
         bench.write(b"late")
         await bench.arrived(3)
     assert bench.payloads() == [b"early", b"also early", b"late"]
+
+
+async def test_a_shard_is_rebuilt_in_the_order_of_writing_whatever_the_ids(bench: Bench, bus: KafkaBus) -> None:
+    with psycopg.connect(bench.url) as connection:  # as commands that fall due by themselves: their ids have no order
+        for number in range(9, 0, -1):
+            insert(connection, b"%d" % number, event_id=UUID(int=number))
+    async with bench.running(bus):
+        await bench.arrived(9)
+    assert bench.payloads() == [b"%d" % number for number in range(9, 0, -1)]
 
 
 async def test_an_idle_slot_does_not_hold_the_log_of_other_tables(bench: Bench, bus: KafkaBus) -> None:

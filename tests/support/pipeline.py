@@ -277,5 +277,5 @@ async def pipeline(servers: EmbeddedServers) -> AsyncIterator[Pipeline]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What uses the pipeline comes last: other tests kill the servers below it."""
+    """What uses the pipeline comes last: its roles then run beside no other test, and nobody restarts its servers."""
     items.sort(key=lambda item: "pipeline" in getattr(item, "fixturenames", ()))
