@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from confluent_kafka.admin import AdminClient
 
-_TIMEOUT_S: Final = 30.0
+_TIMEOUT_S: Final = 10.0
 _LOOK_AGAIN_S: Final = 0.05
 
 
@@ -58,8 +58,9 @@ def create_topics(
         cluster.await_topics(partitions)
         cluster.configure(kept)
     except (KafkaException, TimeoutError) as error:
+        reason = error.args[0].str() if isinstance(error, KafkaException) else str(error)
         raise KafkaUnreachable(
-            f"Kafka at {bootstrap_servers}: {error}; check that it runs and BEAAS_KAFKA_BOOTSTRAP_SERVERS"
+            f"Kafka at {bootstrap_servers}: {reason}; check that it runs and BEAAS_KAFKA_BOOTSTRAP_SERVERS"
         ) from error
     return CreatedTopics(
         tuple(topic.full_name(prefix) for topic in missing), tuple(topic.full_name(prefix) for topic in kept)

@@ -43,7 +43,7 @@ class BatchSettings:
     """Silence after which another member gets this one's partitions."""
     rebalance_timeout_s: float = 10.0
     """How long a rebalance waits for a member; half of it is there for the last flush."""
-    transaction_timeout_s: float = 15.0
+    transaction_timeout_s: float = 60.0
     """How long a dead worker's open transaction may hold readers back when nobody takes its partitions over."""
     restore_stall_s: float = 60.0
     """A restore that reads nothing for so long ends the worker."""

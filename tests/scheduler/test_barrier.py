@@ -35,12 +35,11 @@ class KafkaTopic:
 
 
 @pytest_asyncio.fixture(params=["memory", "kafka"])
-async def topic(request: pytest.FixtureRequest) -> AsyncIterator[UsageTopic]:
+async def topic(request: pytest.FixtureRequest, servers: EmbeddedServers) -> AsyncIterator[UsageTopic]:
     """A usage topic without events."""
     if request.param == "memory":
         yield FakeTopic()
         return
-    servers: EmbeddedServers = request.getfixturevalue("servers")
     name, group = f"usage-{uuid4().hex}", f"intake-{uuid4().hex}"
     bootstrap = servers.kafka_bootstrap_servers
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
