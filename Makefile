@@ -33,7 +33,7 @@ check: setup ## format, lint, types, architecture, generated code
 	@$(IN_VENV)/lint-imports
 	@$(IN_VENV)/python -m tools.check_generated
 
-bench: setup ## measure throughput and latency, peers and raw limits beside them
+bench: setup ## measure throughput of intake and rating, raw limits beside them
 	@$(IN_VENV)/python -m benchmarks $(ARGS)
 
 clean: ## delete the environment and the tools' caches; what `beaas up` keeps and the fetched servers stay
