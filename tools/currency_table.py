@@ -1,7 +1,7 @@
 """Writes the table of billing/currency.py from ISO 4217's list one.
 
 `python tools/currency_table.py LIST_ONE_XML` rewrites the table in place; with `--check` it only compares, and exits 1
-on a difference. The maintenance agency of ISO 4217 (SIX) publishes the file as `list-one.xml`; the PyPI package
+on a difference. The maintenance agency of ISO 4217 (SIX) publishes the file as `list-one.xml`; the package
 `iso4217` carries it as `table.xml`. The table is committed, so nothing needs the file at run time.
 """
 
