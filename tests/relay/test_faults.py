@@ -131,9 +131,12 @@ async def test_of_two_relays_that_start_at_once_one_rebuilds_and_reads(bench: Be
     bench.write(*(b"%d" % n for n in range(200)))
     async with RelayProcess.started(bench) as one, RelayProcess.started(bench) as other:
         waiting = {asyncio.create_task(relay.says("relay.started")): relay for relay in (one, other)}
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
+        reading, standing = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        assert len(reading) == 1
+        for task in standing:
             task.cancel()
+            await asyncio.wait({task})
+            await waiting[task].says("relay.standing-by")
         assert [await relay.drained() for relay in (one, other)] == [0, 0]
     assert bench.payloads() == [b"%d" % n for n in range(200)]
 
