@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from importlib import metadata
 from pathlib import Path  # noqa: TC003 - cyclopts reads the annotations when it runs
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-app: Final = App(name="beaas", help="Bills for what was used: exactly once, to the cent, and it can say why.")
+app: Final = App(
+    name="beaas",
+    version=lambda: metadata.version("beaas"),
+    help="Bills for what was used: exactly once, to the cent, and it can say why.",
+)
 topics_app: Final = App(name="topics", help="Kafka's topics.")
 schemas_app: Final = App(name="schemas", help="The schema registry.")
 clock_app: Final = App(name="clock", help="Tenants' test clocks.")

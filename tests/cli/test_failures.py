@@ -1,6 +1,8 @@
 """Exit statuses: every error that the table names exists, and a class is never hidden by its base."""
 
-from importlib import import_module
+import subprocess
+import sys
+from importlib import import_module, metadata
 from itertools import combinations
 
 import pytest
@@ -31,3 +33,8 @@ def test_a_directory_of_somebody_else_is_wrong_use_and_servers_that_are_away_are
     assert status_of(DataDirectoryError()) == WRONG_USE
     assert status_of(NotRunningError()) == UNREACHABLE
     assert status_of(KeyError()) is None
+
+
+def test_the_version_is_the_distributions() -> None:
+    ran = subprocess.run([sys.executable, "-m", "streams.cli", "--version"], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == metadata.version("beaas")
