@@ -100,7 +100,7 @@ async def scheduler_rounds(settings: Settings) -> AsyncIterator[Rounds]:
     from connectors.scheduler.barrier import KafkaBarrier
     from connectors.scheduler.rounds import Rounds
     from schemas import topics
-    from streams.agents.apps import intake_group
+    from streams.agents.groups import intake_group
 
     barrier = KafkaBarrier(
         settings.kafka_bootstrap_servers,

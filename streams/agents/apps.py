@@ -11,10 +11,12 @@ from schemas import topics
 from schemas.codec import Codec
 from schemas.convert import statement_to_domain
 from schemas.errors import UndecodableRecord
+from schemas.partition import placement
 from schemas.records import DeadLetter, StatementClosed, UsageParked, UsageTotal
 from schemas.topics import Topic
 from schemas.wire import Record as WireRecord
 from streams.agents.deadletters import DeadLetters
+from streams.agents.groups import intake_group
 from streams.agents.intake import IntakeFold, IntakePlan
 from streams.agents.journal import JournalReader
 from streams.agents.rating import RatingFold, RatingPlan
@@ -47,11 +49,6 @@ class Streams:
         return DeadLetters(self.codec, self.name(topics.DEAD_LETTERS), self.partitions, self.tenant_slice)
 
 
-def intake_group(prefix: str) -> str:
-    """The consumer group whose committed offsets the close barrier waits for."""
-    return f"{prefix}intake"
-
-
 def intake_app(streams: Streams, *, usage_max_bytes: int) -> BatchApp:
     """Usage -> journal."""
     app = BatchApp(intake_group(streams.prefix), streams.batching)
@@ -59,8 +56,7 @@ def intake_app(streams: Streams, *, usage_max_bytes: int) -> BatchApp:
         codec=streams.codec,
         journal=streams.name(topics.JOURNAL),
         dead_letters=streams.dead_letters,
-        partitions=streams.partitions,
-        tenant_slice=streams.tenant_slice,
+        place=placement(partitions=streams.partitions, slice_size=streams.tenant_slice),
         usage_max_bytes=usage_max_bytes,
     )
     app.fold(

@@ -13,7 +13,7 @@ from schemas.cloudevents import parse as parse_cloudevent
 from schemas.codec import Codec
 from schemas.errors import UndecodableRecord
 from schemas.limits import validated
-from schemas.partition import partition_of
+from schemas.partition import Placement
 from streams.agents.deadletters import DeadLetters
 from streams.batching.batch import Flush, Outgoing, Record
 
@@ -28,8 +28,8 @@ class IntakePlan:
     codec: Codec
     journal: str
     dead_letters: DeadLetters
-    partitions: int
-    tenant_slice: int
+    place: Placement
+    """Tenant and customer -> the journal's partition."""
     usage_max_bytes: int
 
 
@@ -44,7 +44,7 @@ class IntakeFold:
     async def fold(self, records: Sequence[Record]) -> None:
         """Every record is now an entry of its account's journal or a dead letter, not yet sent."""
         plan, frame, outgoing = self._plan, self._frame, self._outgoing
-        journal, partitions, tenant_slice = plan.journal, plan.partitions, plan.tenant_slice
+        journal, place = plan.journal, plan.place
         for record in records:
             value = record.value
             try:
@@ -58,7 +58,7 @@ class IntakeFold:
             outgoing.append(
                 Outgoing(
                     journal,
-                    partition_of(tenant, customer, partitions=partitions, slice_size=tenant_slice),
+                    place(tenant, customer),
                     f"{tenant}/{customer}".encode(),
                     payload,
                     timestamp_ms=record.timestamp,

@@ -32,7 +32,7 @@ CELLS_KEPT: Final = 50_000
 """What stays in memory per partition between two looks: cells are 1 to 2 kB each, so about 100 MB at most."""
 ENTRIES_BETWEEN_LOOKS: Final = 50_000
 POSITION_BYTES: Final = 8
-UNIT: Final = b"\x1f"
+UNIT: Final = "\x1f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,10 +232,11 @@ class RatingFold:
         )
 
     def _total(self, key: bytes, total: Total) -> Outgoing:
-        group = "\x1f".join(f"{name}={value}" for name, value in sorted(total.group.items()))
-        name = f"{total.subscription}\x1f{total.price}\x1f{total.period_start_us}\x1f{group}"
+        group = [f"{name}={value}" for name, value in sorted(total.group.items())]
+        # Without a group the name still ends in a separator: keys of a compacted topic must stay as they are.
+        name = UNIT.join(["", total.subscription, total.price, str(total.period_start_us), *(group or [""])])
         value = self._plan.codec.encode(self._plan.totals, total_from_domain(total, as_of=self._as_of))
-        return Outgoing(self._plan.totals, self._partition, key + UNIT + name.encode(), value)
+        return Outgoing(self._plan.totals, self._partition, key + name.encode(), value)
 
     def _parked_usage(self, key: bytes, account: Account) -> Outgoing:
         tenant, _, customer = key.decode().partition("/")
