@@ -2,7 +2,8 @@
 """How the values of a window become one quantity.
 
 An accumulator is the state of one meter (and one group of it) in one window. Each is exact, gives the same quantity in
-whatever order its events arrive, and forgets an event that is retracted as if it had never been.
+whatever order its events arrive, forgets an event that is retracted as if it had never been, and merges with another
+into what one of all their events would be.
 
 What each keeps, and what bounds it:
 
@@ -20,7 +21,7 @@ from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 from billing.errors import Defect
 from billing.instant import micros
@@ -60,6 +61,13 @@ class Accumulator(ABC):
 
         Raises:
             Defect: it is not there.
+        """
+
+    @abstractmethod
+    def merge(self, other: Self) -> None:
+        """Takes in all events of another accumulator of the same meter and window, which stays as it is.
+
+        The quantity is then that of all events, exactly; their positions must differ.
         """
 
     @abstractmethod
@@ -124,6 +132,10 @@ class Count(Accumulator):
         """Counts it no more."""
         self._uncount()
 
+    def merge(self, other: Self) -> None:
+        """Adds the number of events."""
+        self.events += other.events
+
     def quantity(self, window: Span, carried: Decimal | None) -> Decimal:
         """Returns the number of events."""
         return Decimal(self.events)
@@ -157,6 +169,11 @@ class Sum(Accumulator):
         assert isinstance(value, Decimal)
         self._uncount()
         self.total = subtract(self.total, value)
+
+    def merge(self, other: Self) -> None:
+        """Adds the sum."""
+        self.events += other.events
+        self.total = add(self.total, other.total)
 
     def quantity(self, window: Span, carried: Decimal | None) -> Decimal | Fraction:
         """Returns the sum."""
@@ -207,6 +224,11 @@ class WeightedSum(Sum):
         super().retract(value, at_us, position)
         assert isinstance(value, Decimal)
         self.moment = subtract(self.moment, _multiply(value, Decimal(at_us)))
+
+    def merge(self, other: Self) -> None:
+        """Adds the changes of the level."""
+        super().merge(other)
+        self.moment = add(self.moment, other.moment)
 
     def quantity(self, window: Span, carried: Decimal | None) -> Decimal | Fraction:
         """Returns the average over the real time of the window; of an empty window, the level."""
@@ -263,6 +285,12 @@ class Unique(Accumulator):
             self.counts[value] = left
         else:
             del self.counts[value]
+
+    def merge(self, other: Self) -> None:
+        """Adds how often each value occurred."""
+        self.events += other.events
+        for value, times in other.counts.items():
+            self.counts[value] = self.counts.get(value, 0) + times
 
     def quantity(self, window: Span, carried: Decimal | None) -> Decimal:
         """Returns how many different values occurred."""
@@ -366,6 +394,11 @@ class _Ordered(Accumulator):
             raise Defect(f"an event is retracted that was never added: none of position {position} at {at_us}")
         del self.entered[place]
         self._uncount()
+
+    def merge(self, other: Self) -> None:
+        """Puts every value in its place."""
+        self.events += other.events
+        self.entered = sorted(self.entered + other.entered)
 
     def state(self) -> State:
         """Returns `[[at_us, position, value], ...]` in order."""

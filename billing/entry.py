@@ -44,6 +44,29 @@ class Terms(msgspec.Struct, frozen=True):
     tax_percent: str
     meters: tuple[dict[str, object], ...]
     prices: tuple[dict[str, object], ...]
+    former_zones: tuple["FormerZone", ...] = ()
+    """The zones before `timezone`, oldest first; none where it never changed."""
+
+
+class FormerZone(msgspec.Struct, frozen=True):
+    """A zone that boundaries fell in whose wall time is `until` at most: a local time without offset, ISO 8601."""
+
+    timezone: str
+    until: str
+
+
+class Coupon(msgspec.Struct, frozen=True, kw_only=True):
+    """A discount on the lines of one subscription: either `percent_off` or `amount_off`, decimal strings.
+
+    It is in force for `periods` billing periods, the one that it begins in counted, or for ever; on the lines of the
+    prices named, or of all. An `amount_off` is given once a period, in major units.
+    """
+
+    code: str
+    percent_off: str | None = None
+    amount_off: str | None = None
+    periods: int | None = None
+    prices: tuple[str, ...] = ()
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,12 +91,48 @@ class SubscriptionStarted(Command, frozen=True, kw_only=True):
     anchor_us: int
     terms: Terms
     trial_end_us: int | None = None
+    coupons: tuple[Coupon, ...] = ()
 
 
 class PlanChanged(Command, frozen=True, kw_only=True):
     """From `at` on the subscription is priced by `terms`; its periods' boundaries stay."""
 
     terms: Terms
+
+
+class ZoneChanged(Command, frozen=True, kw_only=True):
+    """The boundaries after the open period fall in another zone: `terms` are those agreed, with it and the former."""
+
+    terms: Terms
+
+
+class QuantityChanged(Command, frozen=True, kw_only=True):
+    """From `at` on a recurring price is owed `quantity` times (a decimal string), whatever its plan says."""
+
+    price: str
+    quantity: str
+
+
+class ChargeAdded(Command, frozen=True, kw_only=True):
+    """One charge of `amount` (major units, may be negative) x `quantity`: on an invoice at once, or on the next one."""
+
+    code: str
+    amount: str
+    quantity: str = "1"
+    taxable: bool = True
+    at_once: bool = False
+
+
+class CouponApplied(Command, frozen=True, kw_only=True):
+    """From `at` on the coupon is in force."""
+
+    coupon: Coupon
+
+
+class CouponRemoved(Command, frozen=True, kw_only=True):
+    """From `at` on the coupon of this code is in force no more."""
+
+    code: str
 
 
 class SubscriptionPaused(Command, frozen=True, kw_only=True):
@@ -109,7 +168,17 @@ class UsageVoided(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SubscriptionCommand: TypeAlias = (
-    SubscriptionStarted | PlanChanged | SubscriptionPaused | SubscriptionResumed | SubscriptionCanceled | CycleClosed
+    SubscriptionStarted
+    | PlanChanged
+    | ZoneChanged
+    | QuantityChanged
+    | ChargeAdded
+    | CouponApplied
+    | CouponRemoved
+    | SubscriptionPaused
+    | SubscriptionResumed
+    | SubscriptionCanceled
+    | CycleClosed
 )
 """What the journal says of a subscription; `Command` is what all of these have."""
 

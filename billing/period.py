@@ -8,8 +8,10 @@ from enum import StrEnum
 from functools import lru_cache
 from importlib import resources
 from types import MappingProxyType
-from typing import Final, assert_never
+from typing import Final, TypeAlias, assert_never
 from zoneinfo import ZoneInfo
+
+import tzdata
 
 from billing.errors import InvalidDefinition
 
@@ -68,6 +70,31 @@ class Span:
         return self.start <= at < self.end
 
 
+@dataclass(frozen=True, slots=True)
+class Zones:
+    """A zone, and those that were in its place before: wall times up to `until`, and with it, are read in the former.
+
+    So a customer that moves keeps every boundary that is past or under way, and from then on has the same wall times in
+    the new place. `former` is in order of time.
+    """
+
+    zone: ZoneInfo
+    former: tuple[tuple[datetime, ZoneInfo], ...] = ()
+
+    @property
+    def first(self) -> ZoneInfo:
+        """The zone that the anchor was chosen in."""
+        return self.former[0][1] if self.former else self.zone
+
+    def of(self, wall: datetime) -> ZoneInfo:
+        """Returns the zone that a wall time is read in."""
+        return next((former for until, former in self.former if wall <= until), self.zone)
+
+
+Where: TypeAlias = ZoneInfo | Zones
+"""Where a customer's calendar hangs: in one place always, or in one after the other."""
+
+
 @lru_cache(maxsize=256)
 def billing_period(text: str) -> BillingPeriod:
     """Returns the period that an ISO 8601 duration writes: `P1M`, `P3M`, `P1Y`, `P2W`, `P28D`.
@@ -99,7 +126,13 @@ def zone(name: str) -> ZoneInfo:
         return ZoneInfo.from_file(rules, key=name)
 
 
-def boundary(anchor: datetime, period: BillingPeriod, zone: ZoneInfo, n: int) -> datetime:
+def tzdata_version() -> str:
+    """Returns the version of the tz database that zones come from, such as `2026b`."""
+    version: str = tzdata.IANA_VERSION
+    return version
+
+
+def boundary(anchor: datetime, period: BillingPeriod, zone: Where, n: int) -> datetime:
     """Returns the n-th boundary in UTC: the anchor's local wall time plus n periods, its day clamped to its month.
 
     Counted from the anchor, so that the 31st comes back after a short month. A wall time that the clocks jump over
@@ -112,26 +145,37 @@ def boundary(anchor: datetime, period: BillingPeriod, zone: ZoneInfo, n: int) ->
     if n == 0:
         return anchor
     try:
-        wall = _moved(anchor.astimezone(zone).replace(tzinfo=None), period, n)
-        return _instant(wall, zone)
+        wall = wall_boundary(anchor, period, zone, n)
+        return _instant(wall, zone if isinstance(zone, ZoneInfo) else zone.of(wall))
     except (OverflowError, ValueError):
         raise InvalidDefinition("anchor", f"{anchor} and {n} times {period} leave the years 1 to 9999") from None
 
 
-def nth(anchor: datetime, period: BillingPeriod, zone: ZoneInfo, index: int) -> Span:
+def wall_boundary(anchor: datetime, period: BillingPeriod, zone: Where, n: int) -> datetime:
+    """Returns the wall time of the n-th boundary, without a zone.
+
+    Raises:
+        OverflowError, ValueError: it is outside of the years 1 to 9999.
+    """
+    first = zone if isinstance(zone, ZoneInfo) else zone.first
+    return _moved(anchor.astimezone(first).replace(tzinfo=None, fold=0), period, n)
+
+
+def nth(anchor: datetime, period: BillingPeriod, zone: Where, index: int) -> Span:
     """Returns the period from boundary `index` to the next; these windows tile time without a gap or an overlap."""
     return Span(boundary(anchor, period, zone, index), boundary(anchor, period, zone, index + 1))
 
 
-def containing(anchor: datetime, period: BillingPeriod, zone: ZoneInfo, at: datetime) -> int:
+def containing(anchor: datetime, period: BillingPeriod, zone: Where, at: datetime) -> int:
     """Returns the index of the period that contains the instant `at`; negative before the anchor."""
-    local, from_local = at.astimezone(zone), anchor.astimezone(zone)
+    guess = zone if isinstance(zone, ZoneInfo) else zone.first
+    local, from_local = at.astimezone(guess), anchor.astimezone(guess)
     if period.months:
         passed = (local.year - from_local.year) * _MONTHS_A_YEAR + local.month - from_local.month
         index = passed // period.months
     else:
         index = (local.date() - from_local.date()).days // period.days
-    # The wall's guess is at most one off: it leaves out the time of day, clamped days and changes of the clocks.
+    # The wall's guess is at most two off: it leaves out the time of day, clamped days, changes of clocks and of zones.
     while boundary(anchor, period, zone, index) > at:
         index -= 1
     while boundary(anchor, period, zone, index + 1) <= at:

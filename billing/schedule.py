@@ -1,12 +1,14 @@
 """When something falls due by itself: the ends of trials and periods, and the end of a subscription that has one."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
+import msgspec
+
+from billing.entry import FormerZone, Terms
 from billing.errors import InvalidDefinition
-from billing.period import BillingPeriod, boundary, containing
+from billing.period import BillingPeriod, Where, Zones, billing_period, boundary, containing, wall_boundary, zone
 
 
 class Falls(StrEnum):
@@ -37,7 +39,7 @@ class Schedule:
     start: datetime
     anchor: datetime
     period: BillingPeriod
-    zone: ZoneInfo
+    zone: Where
     trial_end: datetime | None = None
     periods: int | None = None
     cancel_at: datetime | None = None
@@ -79,6 +81,67 @@ def _next_close(schedule: Schedule, after: datetime) -> datetime:
     return period_end(schedule.anchor, schedule.period, schedule.zone, after)
 
 
-def period_end(anchor: datetime, period: BillingPeriod, zone: ZoneInfo, at: datetime) -> datetime:
+def period_end(anchor: datetime, period: BillingPeriod, zone: Where, at: datetime) -> datetime:
     """Returns the end of the period that contains `at`: the first boundary after it."""
     return boundary(anchor, period, zone, containing(anchor, period, zone, at) + 1)
+
+
+def zones_of(terms: Terms) -> Zones:
+    """Returns the zones that the boundaries of a subscription of these terms fall in.
+
+    Raises:
+        InvalidDefinition: there is no such zone, or a former one ends at no wall time.
+    """
+    return Zones(
+        zone(terms.timezone), tuple((_wall(former.until), zone(former.timezone)) for former in terms.former_zones)
+    )
+
+
+def rezoned(terms: Terms, timezone: str, anchor: datetime, open_until: datetime) -> Terms:
+    """Returns the terms in another zone: boundaries up to `open_until` stay, later ones keep their wall times in it.
+
+    Args:
+        terms: as they are agreed now; unchanged in the same zone.
+        timezone: the new zone.
+        anchor: what the subscription's periods are counted from.
+        open_until: the end of the open period or trial; in a pause the moment of the change.
+
+    Raises:
+        InvalidDefinition: there is no such zone, or the next boundary would come before the end of the open period.
+    """
+    if timezone == terms.timezone:
+        return terms
+    until = open_until.astimezone(zone(terms.timezone)).replace(tzinfo=None, fold=0)
+    # A former zone that no boundary fell in any more has been overtaken.
+    kept = tuple(former for former in terms.former_zones if _wall(former.until) < until)
+    former = (*kept, FormerZone(timezone=terms.timezone, until=until.isoformat()))
+    moved = msgspec.structs.replace(terms, timezone=timezone, former_zones=former)
+    period, zones = billing_period(terms.billing_period), zones_of(moved)
+    following = boundary(anchor, period, zones, _first_wall_after(anchor, period, zones, until))
+    if following < open_until:
+        problem = (
+            f"the period after {open_until} would end {following}, before it begins; change by a zone between the two"
+        )
+        raise InvalidDefinition("timezone", problem)
+    return moved
+
+
+def _first_wall_after(anchor: datetime, period: BillingPeriod, zones: Zones, until: datetime) -> int:
+    n = containing(anchor, period, zones.first, until.replace(tzinfo=UTC))
+    while wall_boundary(anchor, period, zones, n) > until:
+        n -= 1
+    while wall_boundary(anchor, period, zones, n) <= until:
+        n += 1
+    return n
+
+
+def _wall(text: str) -> datetime:
+    try:
+        wall = datetime.fromisoformat(text)
+    except ValueError:
+        wall = None
+    if wall is None or wall.tzinfo is not None:
+        raise InvalidDefinition(
+            "former_zones", f"{text[:40]!r} is no wall time without an offset, such as 2026-02-01T00:00:00"
+        )
+    return wall

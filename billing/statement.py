@@ -9,18 +9,29 @@ from billing.entry import Usage
 
 
 class LineKind(StrEnum):
-    """Why a line stands on its statement; the order of the members is the order of the lines."""
+    """Why a line stands on its statement; the order of the members is the order of the lines.
+
+    At an ordinary close usage, true-ups and fees stand together, in the order of the plan's prices.
+    """
 
     ADJUSTMENT = "adjustment"
-    """Late or voided usage of a window that was billed before: f(all) - f(already billed)."""
+    """What late or voided usage changes of a window, or of a commitment's term, that was billed before:
+    f(all) - f(already billed)."""
     UNUSED_FEE = "unused_fee"
     """The part of a fee paid in advance that a change or a cancellation leaves unused (negative)."""
     USAGE = "usage"
+    TRUE_UP = "true_up"
+    """What a term came short of its commitment."""
     FEE = "fee"
+    CHARGE = "charge"
+    """Owed once: a plan's one-off price, or a charge that was added."""
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One charge: `amount_minor` is rounded once and is all that is owed for it before tax."""
+    """One charge: `amount_minor` is all that is owed for it before tax.
+
+    Without a coupon it is rounded once. Coupons took `discount_minor` off: the two together are what it was before.
+    """
 
     kind: LineKind
     price: str
@@ -32,6 +43,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     taxable: bool
     events: int
     """How many usage events stand behind the line; 0 for fees."""
+    discount_minor: int = 0
 
     @property
     def adjustment(self) -> bool:
@@ -61,6 +73,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str
     position: int
     lines: tuple[Line, ...]
+    tzdata: str = ""
+    """The version of the tz database that its boundaries were counted with, such as `2026b`."""
 
 
 class Total(msgspec.Struct, frozen=True, kw_only=True):

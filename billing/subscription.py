@@ -1,7 +1,7 @@
 """The life of a subscription: which move is allowed in which state, and where it leads.
 
-pending ──start──► active ◄──resume── paused          change_plan stays where it is: in trialing, active and paused
-   │                 │ ▲ └──pause───────►│            renew stays in active
+pending ──start──► active ◄──resume── paused          change_plan and amend stay where they are: in trialing, active
+   │                 │ ▲ └──pause───────►│            and paused; renew stays in active
    └─start_trial─► trialing              │
                      └─end_trial─► active│            cancel leads from every state but canceled to canceled,
                                          └──cancel──► which is the end
@@ -38,6 +38,8 @@ class Move(StrEnum):
     RENEW = "renew"
     """A period ended and the next begins."""
     CHANGE_PLAN = "change_plan"
+    AMEND = "amend"
+    """A quantity, a charge, a coupon or the zone changes what is owed; the state stays."""
     PAUSE = "pause"
     RESUME = "resume"
     CANCEL = "cancel"
@@ -49,18 +51,29 @@ MOVES: Final[Mapping[State, Mapping[Move, State]]] = MappingProxyType(
             {Move.START: State.ACTIVE, Move.START_TRIAL: State.TRIALING, Move.CANCEL: State.CANCELED}
         ),
         State.TRIALING: MappingProxyType(
-            {Move.END_TRIAL: State.ACTIVE, Move.CHANGE_PLAN: State.TRIALING, Move.CANCEL: State.CANCELED}
+            {
+                Move.END_TRIAL: State.ACTIVE,
+                Move.CHANGE_PLAN: State.TRIALING,
+                Move.AMEND: State.TRIALING,
+                Move.CANCEL: State.CANCELED,
+            }
         ),
         State.ACTIVE: MappingProxyType(
             {
                 Move.RENEW: State.ACTIVE,
                 Move.CHANGE_PLAN: State.ACTIVE,
+                Move.AMEND: State.ACTIVE,
                 Move.PAUSE: State.PAUSED,
                 Move.CANCEL: State.CANCELED,
             }
         ),
         State.PAUSED: MappingProxyType(
-            {Move.RESUME: State.ACTIVE, Move.CHANGE_PLAN: State.PAUSED, Move.CANCEL: State.CANCELED}
+            {
+                Move.RESUME: State.ACTIVE,
+                Move.CHANGE_PLAN: State.PAUSED,
+                Move.AMEND: State.PAUSED,
+                Move.CANCEL: State.CANCELED,
+            }
         ),
         State.CANCELED: MappingProxyType({}),
     }

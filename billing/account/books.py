@@ -94,4 +94,7 @@ class Books:
 def _with_terms(record: SubscribedRecord, other: Callable[[bytes], bytes]) -> SubscribedRecord:
     """Returns the record with its terms replaced: by their place in the head, or the other way."""
     timeline = replace(record.timeline, terms=tuple(map(other, record.timeline.terms)))
-    return replace(record, agreed=other(record.agreed), timeline=timeline)
+    addenda = record.addenda
+    if addenda is not None:
+        addenda = replace(addenda, terms=[replace(term, terms=other(term.terms)) for term in addenda.terms])
+    return replace(record, agreed=other(record.agreed), timeline=timeline, addenda=addenda)

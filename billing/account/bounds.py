@@ -13,7 +13,7 @@ LARGEST_LATE_BYTES: Final = LARGEST_GROUPS_BYTES
 """The lines of all late groups of one subscription, between two of its statements."""
 MOST_VALUES: Final = 200_000
 """The values that one cell keeps one by one, at most 70 bytes each."""
-_LINE_BYTES: Final = 160  # what a line has beside its names, as Avro
+_LINE_BYTES: Final = 180  # what a line has beside its names, as Avro
 
 
 def line_bytes(price: str, names: Sequence[str], group: Sequence[str]) -> int:

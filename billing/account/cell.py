@@ -98,12 +98,22 @@ class Cell:
         """Whether it has a line: without groups always, a group while it has events or a level brought in."""
         return not self.group or self.accumulator.events > 0 or bool(self.carried)
 
+    def quantity(self) -> Decimal:
+        """Returns the quantity, as it is billed."""
+        return rounded(self.accumulator.quantity(self.window.span, self.carried))
+
     def bill(self) -> Bill:
-        """Returns what all of it comes to, however much of it was billed."""
-        quantity = rounded(self.accumulator.quantity(self.window.span, self.carried))
+        """Returns what all of it comes to by itself, however much of it was billed."""
+        quantity = self.quantity()
         events = None if self.values is None else self.values.values()
         amount = charge(self.measured.price, quantity, self.window.tariff.currency, events)
         return Bill(quantity, amount)
+
+    def bill_so_far(self) -> Bill:
+        """Returns what it comes to as far as it can tell alone: of groups priced together, the share billed last."""
+        if not self.measured.price.across_groups:
+            return self.bill()
+        return Bill(self.quantity(), 0 if self.billed is None else self.billed.amount_minor)
 
     def closing_level(self) -> Decimal | None:
         """Returns the level that the next window begins with; None where the meter carries none."""

@@ -1,7 +1,7 @@
 """Commands: each moves one subscription, draws its statement, and puts usage that it concerns in its place."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from billing.account.books import Books
 from billing.account.counting import count, read, uncount
@@ -10,19 +10,36 @@ from billing.account.subscribed import Refusal, Subscribed, SubscribedRecord
 from billing.account.tariff import tariff, written
 from billing.account.timeline import TimelineRecord
 from billing.entry import (
+    ChargeAdded,
+    CouponApplied,
+    CouponRemoved,
     CycleClosed,
     PlanChanged,
+    QuantityChanged,
     SubscriptionCanceled,
     SubscriptionCommand,
     SubscriptionPaused,
     SubscriptionResumed,
     SubscriptionStarted,
+    Terms,
     Usage,
+    ZoneChanged,
 )
 from billing.errors import IllegalTransition, RefusedUsage
 from billing.instant import instant
+from billing.period import tzdata_version
 from billing.statement import Line, Outcome, Refused, Statement
 from billing.subscription import Move, State
+
+MOVING: Final = (
+    SubscriptionStarted,
+    PlanChanged,
+    ZoneChanged,
+    SubscriptionPaused,
+    SubscriptionResumed,
+    SubscriptionCanceled,
+)
+"""The commands that decide where usage belongs which occurred after them. A close does too, but comes as expected."""
 
 
 class Arrived(NamedTuple):
@@ -39,21 +56,22 @@ def obey(books: Books, entry: SubscriptionCommand, seen: Seen, again: Sequence[A
         IllegalTransition: the subscription does not allow it; nothing has changed.
         InvalidDefinition: its terms are refused; nothing has changed.
     """
-    later = [] if isinstance(entry, CycleClosed) else [one for one in again if one.usage.occurred_at_us >= entry.at_us]
+    later = [one for one in again if one.usage.occurred_at_us >= entry.at_us]
     counted = [one for one in later if _is_counted(one, seen)]
     if isinstance(entry, SubscriptionStarted):
         one = _subscription(books, entry)
-        lines = one.start()
+        one.check_coupons(entry.coupons, entry.at_us)
+        lines = one.start(entry.coupons)
         books.subscribed.append(one)
         waited, refused = _count_parked(books, entry)
         counted = [arrived for arrived in counted if arrived.position not in waited]
     else:
         one, refused = _named(books, entry), []
         _check(one, entry)
-        if not isinstance(entry, CycleClosed):  # a close comes when it was expected: all usage lies where it belongs
+        if isinstance(entry, MOVING):
             _make_room(one, counted)
         lines = _lines(one, entry)
-    statement = _statement(one, entry, books.items.position, lines)
+    statement = _statement(one.tariff.terms, entry, books.items.position, lines)
     refused += _count_again(books, one, counted)
     _give_ids_back(refused, seen)
     _count_refused(books, [arrived for arrived in later if is_new(seen.get(usage_key(arrived.usage)))], seen)
@@ -92,13 +110,28 @@ def _named(books: Books, entry: SubscriptionCommand) -> Subscribed:
     raise IllegalTransition(f"subscription {entry.subscription} has not started; start it first")
 
 
-def _check(one: Subscribed, entry: SubscriptionCommand) -> None:
+def _check(one: Subscribed, entry: SubscriptionCommand) -> None:  # noqa: C901 - one for each command
     match entry:
         case CycleClosed():
             one.check_close(entry.at_us)
         case PlanChanged():
             one.check(Move.CHANGE_PLAN, entry.at_us)
             one.check_terms(tariff(written(entry.terms)))
+        case ZoneChanged():
+            one.check(Move.AMEND, entry.at_us)
+            one.check_zone(tariff(written(entry.terms)))
+        case QuantityChanged():
+            one.check(Move.AMEND, entry.at_us)
+            one.check_quantity(entry)
+        case ChargeAdded():
+            one.check(Move.AMEND, entry.at_us)
+            one.check_charge(entry)
+        case CouponApplied():
+            one.check(Move.AMEND, entry.at_us)
+            one.check_coupons((entry.coupon,), entry.at_us)
+        case CouponRemoved():
+            one.check(Move.AMEND, entry.at_us)
+            one.check_coupon_removed(entry)
         case SubscriptionPaused():
             one.check(Move.PAUSE, entry.at_us)
         case SubscriptionResumed():
@@ -111,12 +144,24 @@ def _check(one: Subscribed, entry: SubscriptionCommand) -> None:
             assert_never(entry)
 
 
-def _lines(one: Subscribed, entry: SubscriptionCommand) -> list[Line]:
+def _lines(  # noqa: C901, PLR0911 - one for each command
+    one: Subscribed, entry: SubscriptionCommand
+) -> list[Line]:
     match entry:
         case CycleClosed():
             return one.close(entry.at_us)
         case PlanChanged():
             return one.change(entry.at_us, written(entry.terms))
+        case ZoneChanged():
+            return one.change_zone(entry.at_us, written(entry.terms))
+        case QuantityChanged():
+            return one.change_quantity(entry)
+        case ChargeAdded():
+            return one.add_charge(entry)
+        case CouponApplied():
+            return one.apply_coupon(entry)
+        case CouponRemoved():
+            return one.remove_coupon(entry)
         case SubscriptionPaused():
             return one.pause(entry.at_us)
         case SubscriptionResumed():
@@ -129,8 +174,16 @@ def _lines(one: Subscribed, entry: SubscriptionCommand) -> list[Line]:
             assert_never(entry)
 
 
-def _statement(one: Subscribed, entry: SubscriptionCommand, position: int, lines: list[Line]) -> Statement:
-    terms = one.tariff.terms
+def refuse(books: Books, entry: SubscriptionCommand, why: str) -> list[Outcome]:
+    """Returns what there is to say of a command that cannot be: a statement without lines, and the reason."""
+    one = next((one for one in books.subscribed if one.subscription == entry.subscription), None)
+    answer = _statement(None if one is None else one.tariff.terms, entry, books.items.position, [])
+    return [answer, Refused("illegal-command", why)]
+
+
+def _statement(terms: Terms | None, entry: SubscriptionCommand, position: int, lines: list[Line]) -> Statement:
+    """Answers a command; without terms where the subscription is none that we know."""
+    terms = terms or Terms("", 0, "", "", "", "0", (), ())
     return Statement(
         statement_id=statement_id(entry),
         tenant=entry.tenant,
@@ -146,6 +199,7 @@ def _statement(one: Subscribed, entry: SubscriptionCommand, position: int, lines
         correlation_id=entry.correlation_id,
         position=position,
         lines=tuple(lines),
+        tzdata=tzdata_version(),
     )
 
 

@@ -11,7 +11,7 @@ from billing.account.counting import NOTHING, count, read, void
 from billing.account.identity import REFUSED, VOIDED, Seen, command_mark, usage_digest, usage_key
 from billing.account.items import HEAD, Items, LoadItem
 from billing.account.subscribed import TOO_EARLY
-from billing.entry import CustomerId, CycleClosed, Entry, TenantId, Usage, UsageVoided
+from billing.entry import CustomerId, Entry, TenantId, Usage, UsageVoided
 from billing.errors import Defect, IllegalTransition, InvalidDefinition, RefusedUsage
 from billing.instant import DAY_US
 from billing.statement import Conflict, Duplicate, Outcome, Parked, Refused, Repeated, Total, Voided
@@ -96,7 +96,7 @@ class Account:
         try:
             outcomes = commands.obey(self._books, entry, seen, [Arrived(*arrived) for arrived in again or ()])
         except (IllegalTransition, InvalidDefinition) as refused:
-            return (Refused("illegal-command", str(refused)),)
+            outcomes = commands.refuse(self._books, entry, str(refused))
         self._books.commands.append(mark)
         self._items.head_changed = True
         return outcomes
@@ -134,7 +134,7 @@ class Account:
 
         Usage and commands reach the journal by different ways: some of what occurred after a command stands before it.
         """
-        if isinstance(entry, Usage | UsageVoided | CycleClosed) or not self._subscribed:
+        if not isinstance(entry, commands.MOVING) or not self._subscribed:
             return None
         if command_mark(entry.command_id) in self._books.commands:
             return None

@@ -4,18 +4,31 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from billing.account.addenda import Addenda, AddendaRecord
 from billing.account.cell import Cell
+from billing.account.draft import Draft, in_order
+from billing.account.fees import OpenWindow
 from billing.account.items import Items
-from billing.account.lines import adjustment, usage_lines
+from billing.account.lines import adjustments, usage_lines
 from billing.account.tariff import Tariff, tariff
 from billing.account.timeline import Timeline, TimelineRecord
 from billing.account.window import Window
-from billing.entry import CustomerId, SubscriptionId, TenantId, Usage
-from billing.errors import IllegalTransition
-from billing.instant import DAY_US, instant
-from billing.price import Billed
-from billing.quantity import canonical
-from billing.statement import Line, LineKind, Total
+from billing.coupon import end_of
+from billing.entry import (
+    ChargeAdded,
+    Coupon,
+    CouponApplied,
+    CouponRemoved,
+    CustomerId,
+    QuantityChanged,
+    SubscriptionId,
+    TenantId,
+    Usage,
+)
+from billing.errors import IllegalTransition, RefusedUsage
+from billing.instant import DAY_US, instant, micros
+from billing.quantity import canonical, parse_quantity
+from billing.statement import Line, Total
 from billing.subscription import Move, State, transition
 
 AHEAD_US: Final = 400 * DAY_US
@@ -23,9 +36,6 @@ AHEAD_US: Final = 400 * DAY_US
 
 TOO_EARLY: Final = "too-early"
 """Why usage beyond that is refused."""
-
-PlacedLine = tuple[int, Line]
-"""A line, and the place of its price in the plan."""
 
 
 class Refusal(NamedTuple):
@@ -48,14 +58,15 @@ class SubscribedRecord(msgspec.Struct, array_like=True, frozen=True):
     newest_us: int
     agreed: bytes
     timeline: TimelineRecord
+    addenda: AddendaRecord | None = None
 
 
 class Subscribed:
-    """A subscription and its windows.
+    """A subscription, its windows, and what was added to its plan.
 
-    `start`, `close`, `change`, `pause`, `resume` and `cancel` return the lines of the statement that they draw, in the
-    order of the invoice: adjustments, credits of unused fees, what ended, what begins. `check` and its like come first
-    and say whether the command is allowed.
+    `start`, `close`, `change`, `pause`, `resume` and `cancel`, and the amendments below them, return the lines of the
+    statement that they draw, in the order of the invoice: adjustments, credits of unused fees, what ended, what begins,
+    added charges. `check` and its like come first and say whether the command is allowed.
     """
 
     def __init__(
@@ -75,6 +86,7 @@ class Subscribed:
         self._items = items
         self._usage_window_us = usage_window_us
         self.timeline = Timeline(record.ordinal, record.timeline, items)
+        self._addenda = Addenda(record.addenda)
 
     def record(self) -> SubscribedRecord:
         """Returns what the head keeps of it."""
@@ -89,6 +101,7 @@ class Subscribed:
             self._newest_us,
             self._agreed,
             self.timeline.record(),
+            self._addenda.record(),
         )
 
     @property
@@ -116,8 +129,11 @@ class Subscribed:
         return Refusal("paused", f"subscription {self.subscription} was paused then")
 
     def total(self, cell: Cell) -> Total:
-        """Returns quantity and amount so far of a cell; in a trial nothing is owed."""
-        window, bill = cell.window, cell.bill()
+        """Returns quantity and amount so far of a cell, before coupons; in a trial nothing is owed.
+
+        Of groups that are priced together nobody knows a share before the window closes: until then it is 0.
+        """
+        window, bill = cell.window, cell.bill_so_far()
         return Total(
             tenant=self._tenant,
             customer=self._customer,
@@ -181,58 +197,166 @@ class Subscribed:
                 f"the subscription is in {held}, the plan in {asked}; cancel it and start a new one"
             )
 
-    def start(self) -> list[Line]:
-        """Begins: with a trial, or with the fees in advance."""
+    def check_zone(self, priced: Tariff) -> None:
+        """Refuses terms that differ in more than their zone.
+
+        Raises:
+            IllegalTransition: a change of the plan is a command of its own.
+        """
+        agreed = self.tariff.terms
+        moved = msgspec.structs.replace(agreed, timezone=priced.terms.timezone, former_zones=priced.terms.former_zones)
+        if priced.terms != moved:
+            raise IllegalTransition("a change of the zone changes nothing else; change the plan for that")
+
+    def check_quantity(self, entry: QuantityChanged) -> None:
+        """Refuses a quantity of what is no recurring price of the plan, and one below 0.
+
+        Raises:
+            IllegalTransition: the text says what is allowed.
+        """
+        if self.tariff.fee(entry.price) is None:
+            known = ", ".join(fee.price.code for fee in self.tariff.fees) or "none"
+            raise IllegalTransition(f"the plan has no recurring price {entry.price!r}; it has {known}")
+        try:
+            quantity = parse_quantity(entry.quantity)
+        except RefusedUsage as refusal:
+            raise IllegalTransition(f"quantity of {entry.price}: {refusal.detail}") from None
+        if quantity < 0:
+            raise IllegalTransition(f"the quantity of {entry.price} is {entry.quantity}; 0 or more is allowed")
+
+    def check_charge(self, entry: ChargeAdded) -> None:
+        """Refuses a charge that comes to nothing.
+
+        Raises:
+            IllegalTransition: the text says what is allowed.
+        """
+        self._addenda.charges.check(entry)
+
+    def check_coupons(self, coupons: tuple[Coupon, ...], at_us: int) -> None:
+        """Refuses coupons that are in force already or mean nothing.
+
+        Raises:
+            IllegalTransition: the text says what is allowed.
+            InvalidDefinition: a coupon means nothing in this currency.
+        """
+        if len({coupon.code for coupon in coupons}) < len(coupons):
+            raise IllegalTransition("a coupon is applied twice; once is allowed")
+        for coupon in coupons:
+            self._addenda.coupons.check_apply(coupon, self.tariff.currency, at_us)
+
+    def check_coupon_removed(self, entry: CouponRemoved) -> None:
+        """Refuses to remove a coupon that is not in force.
+
+        Raises:
+            IllegalTransition: the text says which are.
+        """
+        self._addenda.coupons.check_remove(entry.code, entry.at_us)
+
+    def start(self, coupons: tuple[Coupon, ...]) -> list[Line]:
+        """Begins: with a trial, or with what is owed in advance."""
         self.state = transition(self.state, Move.START if self._trial_end_us is None else Move.START_TRIAL)
+        for coupon in coupons:
+            self._apply(coupon, self._start_us)
         if self._trial_end_us is None:
-            return _in_order(self._begin(self._start_us))
+            return self._lines(in_order(self._begin(self._start_us)))
         self.timeline.open(self._start_us, self._trial_end_us, self.tariff, trial=True)
         return []
 
     def close(self, at_us: int) -> list[Line]:
         """Ends the period, or the trial, and begins the next one; usage and fees stand together in the plan's order."""
-        adjusted, ended = self._adjustments(), self._end(self._current(), at_us)
+        drafts, ended = self._adjustments(), self._end(self._current(), at_us)
+        ended += self._addenda.commitments.true_up(at_us)
         self.state = transition(self.state, self._closing())
-        begun = self._begin(at_us)
-        self._stands_at(at_us)
-        return [*adjusted, *_in_order([*ended, *begun])]
+        drafts += in_order([*ended, *self._begin(at_us)])
+        return self._stated(drafts, at_us)
 
     def change(self, at_us: int, terms: bytes) -> list[Line]:
-        """Prices what follows by other terms; the end of the open period stays."""
+        """Prices what follows by other terms; the end of the open period stays. A trial or a pause owes nothing."""
         self.state = transition(self.state, Move.CHANGE_PLAN)
-        if self.timeline.current is None:
+        current = self.timeline.current
+        if current is None:
+            self._addenda.commitments.end(at_us)
             self._agreed, self._newest_us = terms, at_us
             return []
-        end_us, trial = self.timeline.current.end_us, self.timeline.current.trial
-        lines = self._stop(at_us)
+        end_us = current.end_us
+        drafts = self._stop(current, at_us, for_good=True)
         self._agreed = terms
-        self.timeline.open(at_us, end_us, self.tariff, trial=trial)
-        begun = [] if trial else self._fees(LineKind.FEE, Billed.IN_ADVANCE, at_us, end_us)
-        self._stands_at(at_us)
-        return [*lines, *_in_order(begun)]
+        drafts += in_order(self._open(at_us, end_us, trial=current.trial))
+        if current.trial:
+            self._newest_us = at_us
+            return []
+        return self._stated(drafts, at_us)
 
     def pause(self, at_us: int) -> list[Line]:
         """Ends the open window; until it is resumed nothing is measured or owed."""
         self.state = transition(self.state, Move.PAUSE)
-        lines = self._stop(at_us)
-        self._stands_at(at_us)
-        return lines
+        return self._stated(self._stop(self._current(), at_us, for_good=False), at_us)
 
     def resume(self, at_us: int) -> list[Line]:
         """Begins a window, and owes the fees, until the next boundary."""
         self.state = transition(self.state, Move.RESUME)
-        lines = [*self._adjustments(), *_in_order(self._begin(at_us))]
-        self._stands_at(at_us)
-        return lines
+        drafts = [*self._adjustments(), *in_order(self._addenda.commitments.true_up(at_us))]
+        drafts += in_order(self._begin(at_us))
+        return self._stated(drafts, at_us)
 
     def cancel(self, at_us: int) -> list[Line]:
         """Ends it for good; at the end of a period this stands in place of its close."""
         self.state = transition(self.state, Move.CANCEL)
-        lines = self._adjustments() if self.timeline.current is None else self._stop(at_us)
+        if self.timeline.current is None:
+            drafts = self._adjustments()
+            self._addenda.commitments.end(at_us)
+            drafts += in_order(self._addenda.commitments.true_up(at_us))
+        else:
+            drafts = self._stop(self.timeline.current, at_us, for_good=True)
         self._ended_us = at_us
-        self._stands_at(at_us)
+        lines = self._stated(drafts, at_us)
         self.timeline.clear(self._final)
+        self._addenda = Addenda(None)
         return lines
+
+    def change_zone(self, at_us: int, terms: bytes) -> list[Line]:
+        """Counts the boundaries after the open period in another zone."""
+        self._agreed, self._newest_us = terms, at_us
+        return []
+
+    def change_quantity(self, entry: QuantityChanged) -> list[Line]:
+        """Owes a recurring price so many times from now on; what was paid in advance is exchanged at once."""
+        fees, fee = self._addenda.fees, self.tariff.fee(entry.price)
+        assert fee is not None
+        quantity, current = parse_quantity(entry.quantity), self.timeline.current
+        self._newest_us = entry.at_us
+        if fees.quantity(fee) == quantity:
+            return []
+        if current is None or current.trial:
+            fees.remember(fee, quantity)
+            return []
+        changed = fees.change(self._open_window(current), fee, quantity, entry.at_us)
+        self._addenda.commitments.count(changed)
+        return self._stated([*self._adjustments(), *changed], entry.at_us) if changed else []
+
+    def add_charge(self, entry: ChargeAdded) -> list[Line]:
+        """Owes the charge, on an invoice at once or on the next one."""
+        self._addenda.charges.add(entry)
+        self._newest_us = entry.at_us
+        return self._stated(self._adjustments(), entry.at_us) if entry.at_once else []
+
+    def apply_coupon(self, entry: CouponApplied) -> list[Line]:
+        """Takes the coupon off what is billed from now on."""
+        self._apply(entry.coupon, entry.at_us)
+        self._newest_us = entry.at_us
+        return []
+
+    def remove_coupon(self, entry: CouponRemoved) -> list[Line]:
+        """Takes the coupon off no more."""
+        self._addenda.coupons.remove(entry.code, entry.at_us)
+        self._newest_us = entry.at_us
+        return []
+
+    def _apply(self, coupon: Coupon, at_us: int) -> None:
+        priced = self.tariff
+        counted_from_us = at_us if self._trial_end_us is None else max(at_us, self._trial_end_us)
+        until = end_of(coupon, instant(self._anchor_us), priced.period, priced.zones, instant(counted_from_us))
+        self._addenda.coupons.apply(coupon, at_us, None if until is None else micros(until))
 
     def _final(self, cell: Cell) -> Total | None:
         """The total of a cell that goes; None where it was said already."""
@@ -245,47 +369,71 @@ class Subscribed:
     def _closing(self) -> Move:
         return Move.END_TRIAL if self.state is State.TRIALING else Move.RENEW
 
-    def _begin(self, at_us: int) -> list[PlacedLine]:
-        """Opens the window up to the next boundary; returns its fees in advance."""
-        end_us = self.tariff.end_of_period(self._anchor_us, at_us)
-        self.timeline.open(at_us, end_us, self.tariff)
-        return self._fees(LineKind.FEE, Billed.IN_ADVANCE, at_us, end_us)
+    def _begin(self, at_us: int) -> list[Draft]:
+        """Opens the window up to the next boundary; returns what is owed at its beginning."""
+        return self._open(at_us, self.tariff.end_of_period(self._anchor_us, at_us), trial=False)
 
-    def _stop(self, at_us: int) -> list[Line]:
-        """Ends the open window before its time; returns adjustments, unused fees, and what ended."""
-        current = self._current()
-        lines = self._adjustments()
+    def _open(self, at_us: int, end_us: int, *, trial: bool) -> list[Draft]:
+        self.timeline.open(at_us, end_us, self.tariff, trial=trial)
+        if trial:
+            return []
+        self._addenda.commitments.begin(self.tariff, self._anchor_us, at_us)
+        fees = self._addenda.fees.begin(self._open_window(self._current()))
+        self._addenda.commitments.count(fees)
+        return fees + self._addenda.charges.one_offs(self.tariff, at_us)
+
+    def _stop(self, current: Window, at_us: int, *, for_good: bool) -> list[Draft]:
+        """Ends the open window before its time; returns adjustments, unused fees, and what ended.
+
+        What ends for good, and is not only paused, is trued up.
+        """
+        drafts = self._adjustments()
         if not current.trial:
-            lines += _in_order(self._fees(LineKind.UNUSED_FEE, Billed.IN_ADVANCE, at_us, current.end_us))
-        return lines + _in_order(self._end(current, at_us))
+            unused = self._addenda.fees.unused(self._open_window(current), at_us)
+            self._addenda.commitments.count(unused)
+            drafts += in_order(unused)
+        ended = self._end(current, at_us)
+        if for_good:
+            self._addenda.commitments.end(at_us)
+            ended += self._addenda.commitments.true_up(at_us)
+        return drafts + in_order(ended)
 
-    def _end(self, window: Window, at_us: int) -> list[PlacedLine]:
+    def _end(self, window: Window, at_us: int) -> list[Draft]:
         """Shuts the open window; returns its usage and the fees in arrears, nothing for a trial or for no time."""
         self.timeline.shut(at_us, self._nothing)
         if window.trial or window.start_us == at_us:
             return []
         used = []
-        for place, cell, line in usage_lines(window):
+        for cell, draft in usage_lines(window):
             self._items.touch(cell)
-            used.append((place, line))
-        return used + self._fees(LineKind.FEE, Billed.IN_ARREARS, window.start_us, at_us)
+            used.append(draft)
+        used += self._addenda.fees.in_arrears(self._open_window(window), at_us)
+        self._addenda.commitments.serve(at_us - window.start_us)
+        self._addenda.commitments.count(used)
+        return used
 
-    def _fees(self, kind: LineKind, billed: Billed, start_us: int, end_us: int) -> list[PlacedLine]:
-        return self.tariff.fee_lines(kind, billed, self._anchor_us, start_us, end_us)
-
-    def _adjustments(self) -> list[Line]:
-        lines = []
-        for cell in self.timeline.late_cells():
-            line = adjustment(cell)
-            if line is not None:
-                self._items.touch(cell)
-                lines.append(line)
+    def _adjustments(self) -> list[Draft]:
+        drafts = []
+        for cell, draft in adjustments(self.timeline.late_cells()):
+            self._items.touch(cell)
+            drafts.append(draft)
         self.timeline.forget_late()
-        return lines
+        self._addenda.commitments.count_late(drafts)
+        return [*drafts, *self._addenda.commitments.adjust()]
 
-    def _stands_at(self, at_us: int) -> None:
+    def _lines(self, drafts: list[Draft]) -> list[Line]:
+        """Returns the lines of an invoice: the drafts, then the charges that waited, less what coupons take off."""
+        drafts += self._addenda.charges.take(self.tariff)
+        return self._addenda.coupons.take_off(drafts, self._anchor_us)
+
+    def _stated(self, drafts: list[Draft], at_us: int) -> list[Line]:
+        """Returns the lines of an invoice, with all adjustments among the drafts; what they might need later stays."""
+        lines = self._lines(drafts)
         self._newest_us = at_us
-        self.timeline.expire(at_us - self._usage_window_us, self._final)
+        before_us = at_us - self._usage_window_us
+        self.timeline.expire(before_us, self._final)
+        self._addenda.expire(before_us)
+        return lines
 
     def _ahead(self, current: Window, at_us: int) -> Window | Refusal:
         if at_us >= current.end_us + AHEAD_US:
@@ -302,10 +450,9 @@ class Subscribed:
             "final-billed", f"the last statement of subscription {self.subscription} is out; bill it by hand"
         )
 
+    def _open_window(self, window: Window) -> OpenWindow:
+        return OpenWindow(self.tariff, self._anchor_us, window.start_us, window.end_us)
+
     def _current(self) -> Window:
         assert self.timeline.current is not None
         return self.timeline.current
-
-
-def _in_order(lines: list[PlacedLine]) -> list[Line]:
-    return [line for _, line in sorted(lines, key=lambda placed: placed[0])]

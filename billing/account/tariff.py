@@ -1,11 +1,10 @@
 """Terms, parsed once: what an account asks of them."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -15,11 +14,12 @@ from billing.errors import InvalidDefinition, RefusedUsage
 from billing.instant import instant, micros
 from billing.meter import KEEPING, Meter, parse_meter
 from billing.money import round_to_minor
-from billing.period import BillingPeriod, Span, billing_period, containing, nth, zone
-from billing.price import Billed, RecurringPrice, UsagePrice, needs_events, parse_price, require_measurable
+from billing.period import BillingPeriod, Span, Zones, billing_period, containing, nth
+from billing.price import CommitmentPrice, OneOffPrice, RecurringPrice, UsagePrice, needs_events
+from billing.price_definition import parse_price, require_measurable, require_whole_term
 from billing.proration import prorated
 from billing.quantity import EXACT, canonical, parse_quantity
-from billing.schedule import period_end
+from billing.schedule import period_end, zones_of
 from billing.statement import Line, LineKind
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -51,6 +51,27 @@ class Fee:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class OneOff:
+    """One one-off price; `number` is its place in the plan."""
+
+    number: int
+    price: OneOffPrice
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Commitment:
+    """One commitment with its term; `number` is its place in the plan."""
+
+    number: int
+    price: CommitmentPrice
+    term: BillingPeriod
+
+    def part(self, served_us: int, full_us: int) -> Fraction:
+        """Returns how much of the amount so much of a term commits to, in major units and not rounded."""
+        return Fraction(self.price.amount) * served_us / full_us
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Tariff:
     """The terms of one plan version, ready to be asked; `written` is what they are stored as."""
 
@@ -58,61 +79,68 @@ class Tariff:
     terms: Terms
     currency: Currency
     period: BillingPeriod
-    zone: ZoneInfo
+    zones: Zones
     measured: tuple[Measured, ...]
     fees: tuple[Fee, ...]
+    one_offs: tuple[OneOff, ...]
+    commitments: tuple[Commitment, ...]
 
     def end_of_period(self, anchor_us: int, at_us: int) -> int:
         """Returns the first boundary after `at_us`."""
-        return micros(period_end(instant(anchor_us), self.period, self.zone, instant(at_us)))
+        return micros(period_end(instant(anchor_us), self.period, self.zones, instant(at_us)))
 
     def period_of(self, anchor_us: int, at_us: int) -> tuple[int, int]:
         """Returns the full period that contains `at_us`, from and to."""
-        anchor, at = instant(anchor_us), instant(at_us)
-        full = nth(anchor, self.period, self.zone, containing(anchor, self.period, self.zone, at))
-        return micros(full.start), micros(full.end)
+        return self._full(self.period, anchor_us, at_us)
 
-    def fee_lines(
-        self, kind: LineKind, billed: Billed, anchor_us: int, start_us: int, end_us: int
-    ) -> list[tuple[int, Line]]:
-        """Returns a line for each fee that is `billed` so, for the time served, by its place; none for no time.
+    def term_of(self, commitment: Commitment, anchor_us: int, at_us: int) -> tuple[int, int]:
+        """Returns the full term that contains `at_us`, from and to."""
+        return self._full(commitment.term, anchor_us, at_us)
 
-        `LineKind.UNUSED_FEE` makes it the credit of that time.
-        """
-        if start_us >= end_us:
-            return []
-        sign = -1 if kind is LineKind.UNUSED_FEE else 1
-        share = self._periods_served(instant(anchor_us), instant(start_us), instant(end_us))
-        return [
-            (fee.number, self._fee_line(kind, fee.price, share * sign, start_us, end_us))
-            for fee in self.fees
-            if fee.price.billed is billed
-        ]
+    def commitment(self, number: int) -> Commitment:
+        """Returns the commitment at this place of the plan."""
+        return next(one for one in self.commitments if one.number == number)
 
-    def _fee_line(self, kind: LineKind, price: RecurringPrice, share: Fraction, start_us: int, end_us: int) -> Line:
-        amount = share * Fraction(EXACT.multiply(price.amount, price.quantity))
+    def fee(self, code: str) -> Fee | None:
+        """Returns the recurring price of this code; None where the plan has none."""
+        return next((fee for fee in self.fees if fee.price.code == code), None)
+
+    def fee_line(  # noqa: PLR0913, PLR0917 - a line's fields, no two of which belong together
+        self, kind: LineKind, fee: Fee, quantity: Decimal, anchor_us: int, start_us: int, end_us: int
+    ) -> Line:
+        """Returns what a fee owes for the time served; `LineKind.UNUSED_FEE` makes it the credit of that time."""
+        share = _periods_served(self, anchor_us, start_us, end_us)
+        amount = share * Fraction(EXACT.multiply(fee.price.amount, quantity))
         return Line(
             kind=kind,
-            price=price.code,
+            price=fee.price.code,
             group={},
-            quantity=canonical(price.quantity),
-            amount_minor=round_to_minor(amount, self.currency),
+            quantity=canonical(quantity),
+            amount_minor=round_to_minor(-amount if kind is LineKind.UNUSED_FEE else amount, self.currency),
             period_start_us=start_us,
             period_end_us=end_us,
-            taxable=price.taxable,
+            taxable=fee.price.taxable,
             events=0,
         )
 
-    def _periods_served(self, anchor: datetime, start: datetime, end: datetime) -> Fraction:
-        """How many periods the time is, exactly: more than one where a change of plan shortened the period."""
-        served = Fraction(0)
-        index = containing(anchor, self.period, self.zone, start)
-        while start < end:
-            full = nth(anchor, self.period, self.zone, index)
-            part = Span(start, min(end, full.end))
-            served += prorated(_WHOLE, part, full)
-            start, index = part.end, index + 1
-        return served
+    def _full(self, period: BillingPeriod, anchor_us: int, at_us: int) -> tuple[int, int]:
+        anchor, at = instant(anchor_us), instant(at_us)
+        full = nth(anchor, period, self.zones, containing(anchor, period, self.zones, at))
+        return micros(full.start), micros(full.end)
+
+
+@lru_cache(maxsize=4096)  # at a month's end all accounts of a plan ask for the same; one answer takes about 50 µs
+def _periods_served(tariff: Tariff, anchor_us: int, start_us: int, end_us: int) -> Fraction:
+    """How many periods the time is, exactly: more than one where a change of plan shortened the period."""
+    anchor, start, end = instant(anchor_us), instant(start_us), instant(end_us)
+    served = Fraction(0)
+    index = containing(anchor, tariff.period, tariff.zones, start)
+    while start < end:
+        full = nth(anchor, tariff.period, tariff.zones, index)
+        part = Span(start, min(end, full.end))
+        served += prorated(_WHOLE, part, full)
+        start, index = part.end, index + 1
+    return served
 
 
 _WHOLE: Final = parse_quantity("1")
@@ -136,18 +164,25 @@ def tariff(terms: bytes) -> Tariff:
     if len({price.code for price in prices}) < len(prices):
         raise InvalidDefinition("prices", "two prices have the same code; each needs its own")
     _tax_percent(agreed)
+    period = billing_period(agreed.billing_period)
     return Tariff(
         written=terms,
         terms=agreed,
         currency=currency(agreed.currency),
-        period=billing_period(agreed.billing_period),
-        zone=zone(agreed.timezone),
+        period=period,
+        zones=zones_of(agreed),
         measured=tuple(
             Measured(number, _meter_of(price, number, meters), price, needs_events(price))
             for number, price in enumerate(prices)
             if isinstance(price, UsagePrice)
         ),
         fees=tuple(Fee(number, price) for number, price in enumerate(prices) if isinstance(price, RecurringPrice)),
+        one_offs=tuple(OneOff(number, price) for number, price in enumerate(prices) if isinstance(price, OneOffPrice)),
+        commitments=tuple(
+            _commitment(price, number, period)
+            for number, price in enumerate(prices)
+            if isinstance(price, CommitmentPrice)
+        ),
     )
 
 
@@ -165,6 +200,11 @@ def _meter_of(price: UsagePrice, number: int, meters: dict[str, Meter]) -> Meter
         raise InvalidDefinition(f"prices[{number}].meter", f"there is no meter {price.meter!r}; the terms have {known}")
     require_measurable(price, found, f"prices[{number}]")
     return found
+
+
+def _commitment(price: CommitmentPrice, number: int, period: BillingPeriod) -> Commitment:
+    require_whole_term(price, period, f"prices[{number}]")
+    return Commitment(number, price, price.term or period)
 
 
 def _tax_percent(agreed: Terms) -> None:

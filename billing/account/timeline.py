@@ -1,6 +1,6 @@
 """The windows of one subscription in order of time: closed ones, the open one, and what usage opened ahead of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 import msgspec
@@ -193,8 +193,8 @@ class Timeline:
             late = self._late_now()
             address = (cell.window.number, cell.measured.number, cell.group)
             if address not in late:
+                self._late_bytes += _line_bytes(cell.window, address, late)
                 late.add(address)
-                self._late_bytes += _line_bytes(cell.window, address)
                 self._items.put_when_taken(late_key(self._ordinal), self._written_late)
 
     def _written_late(self) -> bytes | None:
@@ -206,8 +206,10 @@ class Timeline:
             late = _Late(VERSION, []) if stored is None else _decode_late(stored)
             check_version(late.version, "a list of late cells")
             self._late = set(late.cells)
-            windows = {window.number: window for window in self.windows}
-            self._late_bytes = sum(_line_bytes(windows[address[0]], address) for address in self._late)
+            windows, known = {window.number: window for window in self.windows}, set[_Address]()
+            for address in late.cells:
+                self._late_bytes += _line_bytes(windows[address[0]], address, known)
+                known.add(address)
         return self._late
 
     def _restored(self, record: WindowRecord, terms: tuple[bytes, ...]) -> Window:
@@ -224,6 +226,9 @@ class Timeline:
         return window
 
 
-def _line_bytes(window: Window, address: _Address) -> int:
-    _, price, group = address
-    return window.route(price).line_bytes(group)
+def _line_bytes(window: Window, address: _Address, known: Collection[_Address]) -> int:
+    """About how long the lines are that a late cell makes; the first of groups priced together makes one for each."""
+    number, price, group = address
+    route = window.route(price)
+    together = route.measured.price.across_groups and not any(one[:2] == (number, price) for one in known)
+    return sum(map(route.line_bytes, window.groups(route))) if together else route.line_bytes(group)

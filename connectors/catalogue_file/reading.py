@@ -13,7 +13,7 @@ from billing.errors import InvalidDefinition
 from billing.instant import EPOCH
 from billing.meter import parse_meter
 from billing.period import BillingPeriod, Unit, billing_period, boundary, zone
-from billing.price import parse_price
+from billing.price_definition import parse_price
 from connectors.catalogue_file import document
 from connectors.catalogue_file.document import LARGEST_SIZE_BYTES, Node, Scalar, Sequence, parse_document
 from connectors.catalogue_file.model import (

@@ -5,7 +5,8 @@ from dataclasses import MISSING, fields, is_dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from billing.price import RecurringPrice, UsagePrice
+from billing.period import BillingPeriod
+from billing.price import CommitmentPrice, OneOffPrice, Price, RecurringPrice
 from billing.pricing import (
     Dynamic,
     Graduated,
@@ -28,11 +29,18 @@ MODELS: Mapping[type, Model] = {
 }
 
 
-def definition_of(price: UsagePrice | RecurringPrice) -> dict[str, object]:
+def definition_of(price: Price) -> dict[str, object]:
     """Returns the definition that `parse_price` reads the price from; what has its default is left out."""
     own = _raw_fields(price)
-    if isinstance(price, RecurringPrice):
-        return {"type": "recurring", **own}
+    match price:
+        case RecurringPrice():
+            return {"type": "recurring", **own}
+        case OneOffPrice():
+            return {"type": "one_off", **own}
+        case CommitmentPrice():
+            return {"type": "commitment", **own}
+        case _:
+            pass
     del own["pricing"]
     return {"type": "usage", "model": str(MODELS[type(price.pricing)]), **own, **_raw_fields(price.pricing)}
 
@@ -48,7 +56,7 @@ def _raw(value: object) -> object:
     match value:
         case Decimal():
             return format(value, "f")
-        case StrEnum():
+        case StrEnum() | BillingPeriod():
             return str(value)
         case tuple():
             return [_raw(item) for item in value]

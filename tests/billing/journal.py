@@ -7,10 +7,15 @@ from typing import TypedDict
 from billing.account import Account, Changes, SeenInMemory
 from billing.account.items import HEAD
 from billing.entry import (
+    ChargeAdded,
+    Coupon,
+    CouponApplied,
+    CouponRemoved,
     CustomerId,
     CycleClosed,
     Entry,
     PlanChanged,
+    QuantityChanged,
     SubscriptionCanceled,
     SubscriptionPaused,
     SubscriptionResumed,
@@ -19,6 +24,7 @@ from billing.entry import (
     Terms,
     Usage,
     UsageVoided,
+    ZoneChanged,
 )
 from billing.instant import instant, micros
 from billing.statement import Outcome, Statement, Total
@@ -140,7 +146,7 @@ class Journal:
     def _arrived(self) -> list[tuple[Usage, int]]:
         return [(entry, at) for at, entry in enumerate(self.entries) if isinstance(entry, Usage)]
 
-    def start(
+    def start(  # noqa: PLR0913 - all but the first two have defaults
         self,
         at: str,
         agreed: Terms,
@@ -148,6 +154,7 @@ class Journal:
         subscription: str = "s1",
         anchor: str | None = None,
         trial_end: str | None = None,
+        coupons: Sequence[Coupon] = (),
     ) -> list[Outcome]:
         """Starts a subscription on the first of its periods."""
         return self.append(
@@ -156,6 +163,7 @@ class Journal:
                 anchor_us=us(anchor or at),
                 trial_end_us=None if trial_end is None else us(trial_end),
                 terms=agreed,
+                coupons=tuple(coupons),
             )
         )
 
@@ -180,6 +188,27 @@ class Journal:
     def change(self, at: str, agreed: Terms, subscription: str = "s1") -> list[Outcome]:
         """Changes the plan."""
         return self.append(PlanChanged(**self._named(subscription, at), terms=agreed))
+
+    def rezone(self, at: str, agreed: Terms, subscription: str = "s1") -> list[Outcome]:
+        """Puts the boundaries after the open period into another zone."""
+        return self.append(ZoneChanged(**self._named(subscription, at), terms=agreed))
+
+    def quantity(self, at: str, price: str, quantity: str, subscription: str = "s1") -> list[Outcome]:
+        """Changes how many times a fee is owed."""
+        return self.append(QuantityChanged(**self._named(subscription, at), price=price, quantity=quantity))
+
+    def charge(self, at: str, code: str, amount: str, quantity: str = "1", *, at_once: bool = False) -> list[Outcome]:
+        """Adds a charge."""
+        named = self._named("s1", at)
+        return self.append(ChargeAdded(**named, code=code, amount=amount, quantity=quantity, at_once=at_once))
+
+    def coupon(self, at: str, coupon: Coupon, subscription: str = "s1") -> list[Outcome]:
+        """Applies a coupon."""
+        return self.append(CouponApplied(**self._named(subscription, at), coupon=coupon))
+
+    def no_coupon(self, at: str, code: str, subscription: str = "s1") -> list[Outcome]:
+        """Removes a coupon."""
+        return self.append(CouponRemoved(**self._named(subscription, at), code=code))
 
     def pause(self, at: str, subscription: str = "s1") -> list[Outcome]:
         """Pauses."""

@@ -117,9 +117,11 @@ def test_a_cancellation_now_credits_and_bills_and_nothing_follows() -> None:
         ("unused_fee", "base", "1", "-2100", "2026-01-11", "2026-02-01"),
         ("usage", "m", "2", "200", "2026-01-01", "2026-01-11"),
     ]
-    (refused,) = journal.close("2026-02-01")
+    answer, refused = journal.close("2026-02-01")
     assert isinstance(refused, Refused)
     assert refused.reason == "illegal-command"
+    assert isinstance(answer, Statement)
+    assert (answer.lines, answer.command_id) == ((), f"command-{len(journal.entries) - 1}")
 
 
 def test_a_cancellation_at_the_end_of_a_period_stands_in_place_of_its_close() -> None:
@@ -411,9 +413,8 @@ def test_a_repeated_command_changes_nothing() -> None:
     assert journal.append(journal.entries[2]) == [Repeated()]
 
 
-def test_a_command_that_the_state_does_not_allow_is_refused_and_changes_nothing() -> None:
-    journal = started(fee())
-    journal.write()
+def test_a_command_that_the_state_does_not_allow_is_refused_answered_and_changes_nothing() -> None:
+    journal, without = started(fee()), started(fee())
     said = [
         *journal.close("2026-01-15"),
         *journal.resume("2026-01-15"),
@@ -424,8 +425,12 @@ def test_a_command_that_the_state_does_not_allow_is_refused_and_changes_nothing(
         *journal.start("2026-01-15", terms(fee())),
         *journal.cancel("2026-01-15", "unknown"),
     ]
-    assert [type(one) for one in said] == [Refused] * 8
-    assert journal.write().items == []
+    assert [type(one) for one in said] == [Statement, Refused] * 8
+    assert not any(one.lines for one in said if isinstance(one, Statement))
+    assert journal.append(journal.entries[1]) == [Repeated()]
+    assert [brief(one) for one in journal.statements] == [brief(one) for one in without.statements]
+    assert [type(one) for one in journal.close("2026-02-01")] == [Statement]
+    assert journal.account.states() == without.account.states()
 
 
 def test_running_totals_say_quantity_and_amount_of_every_cell_that_changed() -> None:

@@ -8,7 +8,8 @@ from billing.currency import currency
 from billing.entry import SubscriptionCanceled
 from billing.errors import InvalidDefinition, RefusedUsage
 from billing.meter import parse_meter
-from billing.price import charge, parse_price
+from billing.price import charge
+from billing.price_definition import parse_price
 from billing.quantity import parse_quantity
 from billing.statement import Refused
 from tests.billing.journal import CUSTOMER, SUM, TENANT, Journal, brief, per_unit, terms, us, usage

@@ -20,9 +20,8 @@ from billing.price import (
     amount,
     charge,
     needs_events,
-    parse_price,
-    require_measurable,
 )
+from billing.price_definition import parse_price, require_measurable
 from billing.pricing import Graduated, Tier
 from tests.billing.definitions import definition_of
 

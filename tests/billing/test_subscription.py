@@ -11,13 +11,16 @@ LEADS = {
     (State.PENDING, Move.CANCEL): State.CANCELED,
     (State.TRIALING, Move.END_TRIAL): State.ACTIVE,
     (State.TRIALING, Move.CHANGE_PLAN): State.TRIALING,
+    (State.TRIALING, Move.AMEND): State.TRIALING,
     (State.TRIALING, Move.CANCEL): State.CANCELED,
     (State.ACTIVE, Move.RENEW): State.ACTIVE,
     (State.ACTIVE, Move.CHANGE_PLAN): State.ACTIVE,
+    (State.ACTIVE, Move.AMEND): State.ACTIVE,
     (State.ACTIVE, Move.PAUSE): State.PAUSED,
     (State.ACTIVE, Move.CANCEL): State.CANCELED,
     (State.PAUSED, Move.RESUME): State.ACTIVE,
     (State.PAUSED, Move.CHANGE_PLAN): State.PAUSED,
+    (State.PAUSED, Move.AMEND): State.PAUSED,
     (State.PAUSED, Move.CANCEL): State.CANCELED,
 }
 
@@ -35,4 +38,6 @@ def test_a_move_leads_where_the_table_says_or_is_refused(state: State, move: Mov
 def test_a_refusal_says_what_would_be_allowed() -> None:
     with pytest.raises(IllegalTransition) as refused:
         transition(State.PAUSED, Move.PAUSE)
-    assert str(refused.value) == "a subscription that is paused cannot pause; it allows resume, change_plan, cancel"
+    assert (
+        str(refused.value) == "a subscription that is paused cannot pause; it allows resume, change_plan, amend, cancel"
+    )

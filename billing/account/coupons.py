@@ -1,0 +1,160 @@
+"""The coupons of one subscription: which are in force for a line, and what they take off it."""
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+import msgspec
+from msgspec.structs import replace
+
+from billing.account.draft import Draft
+from billing.allocation import spread
+from billing.coupon import Discount, discount, percent_off
+from billing.currency import Currency
+from billing.entry import Coupon
+from billing.errors import IllegalTransition
+from billing.statement import Line
+
+MOST_IN_FORCE = 100
+
+
+class Held(msgspec.Struct, array_like=True):
+    """A coupon that was applied: in force from `since_us` up to `until_us`, without end for None."""
+
+    number: int
+    coupon: Coupon
+    since_us: int
+    until_us: int | None
+
+
+class Given(msgspec.Struct, array_like=True):
+    """What an amount coupon has given in one billing period, of lines that came to `eligible_minor` so far."""
+
+    number: int
+    period_us: int
+    period_end_us: int
+    eligible_minor: int = 0
+    given_minor: int = 0
+
+
+class Coupons:
+    """The coupons that were applied, in that order, and what those of an amount have given."""
+
+    def __init__(self, held: Iterable[Held], given: Iterable[Given]) -> None:
+        self.held = list(held)
+        self.given = list(given)
+
+    def apply(self, coupon: Coupon, since_us: int, until_us: int | None) -> None:
+        """From `since_us` on the coupon is in force."""
+        number = self.held[-1].number + 1 if self.held else 0
+        self.held.append(Held(number, coupon, since_us, until_us))
+
+    def remove(self, code: str, at_us: int) -> None:
+        """From `at_us` on the coupon is in force no more."""
+        for one in self._in_force_at(code, at_us):
+            one.until_us = at_us
+
+    def check_apply(self, coupon: Coupon, currency: Currency, at_us: int) -> None:
+        """Refuses a coupon that is in force already, or one too many.
+
+        Raises:
+            IllegalTransition: the text says what is allowed.
+            InvalidDefinition: the coupon means nothing in this currency.
+        """
+        discount(coupon, currency)
+        if self._in_force_at(coupon.code, at_us):
+            raise IllegalTransition(f"coupon {coupon.code} is in force already; remove it first")
+        if len(self.held) >= MOST_IN_FORCE:
+            raise IllegalTransition(f"a subscription has {MOST_IN_FORCE} coupons at most; remove one first")
+
+    def check_remove(self, code: str, at_us: int) -> None:
+        """Refuses to remove a coupon that is not in force.
+
+        Raises:
+            IllegalTransition: the text says which are.
+        """
+        if not self._in_force_at(code, at_us):
+            known = ", ".join(one.coupon.code for one in self.held if _lasts(one, at_us)) or "none"
+            raise IllegalTransition(f"coupon {code} is not in force; in force are: {known}")
+
+    def take_off(self, drafts: Sequence[Draft], anchor_us: int) -> list[Line]:
+        """Returns the lines, with what the coupons take off each.
+
+        Coupons in percent first, all of them in one rounding; then those of an amount, in the order in which they were
+        applied: each gives `min(amount_off, max(S, 0))` for a billing period whose lines come to S, less what it has
+        given before, spread over the lines in proportion to what is left of them.
+        """
+        if not self.held:
+            return [draft.line for draft in drafts]
+        off = [self._percent(draft) for draft in drafts]
+        for held in self.held:
+            if held.coupon.amount_off is not None:
+                self._give(held, drafts, off, anchor_us)
+        return [
+            replace(draft.line, amount_minor=draft.line.amount_minor - taken, discount_minor=taken)
+            if taken
+            else draft.line
+            for draft, taken in zip(drafts, off, strict=True)
+        ]
+
+    def expire(self, before_us: int) -> None:
+        """Forgets what no line can ask for any more: what ended before this instant."""
+        self.held = [one for one in self.held if one.until_us is None or one.until_us >= before_us]
+        numbers = {one.number for one in self.held}
+        self.given = [one for one in self.given if one.number in numbers and one.period_end_us >= before_us]
+
+    def _percent(self, draft: Draft) -> int:
+        discounts = [_read(one, draft) for one in self.held if one.coupon.percent_off and _is_in_force(one, draft)]
+        before = draft.before_minor
+        return percent_off(before + draft.line.amount_minor, discounts) - percent_off(before, discounts)
+
+    def _give(self, held: Held, drafts: Sequence[Draft], off: list[int], anchor_us: int) -> None:
+        """Adds to `off` what one coupon of an amount takes off."""
+        places: dict[tuple[int, int], list[int]] = {}
+        for place, draft in enumerate(drafts):
+            if _is_in_force(held, draft):
+                period = draft.tariff.period_of(anchor_us, draft.line.period_start_us)
+                places.setdefault(period, []).append(place)
+        for period, found in places.items():
+            left = [drafts[place].line.amount_minor - off[place] for place in found]
+            given = self._given_in(held, period)
+            most = _read(held, drafts[found[0]]).off_minor
+            assert most is not None
+            given.eligible_minor += sum(left)
+            now = min(most, max(given.eligible_minor, 0))
+            for place, share in zip(found, spread(now - given.given_minor, [abs(one) for one in left]), strict=True):
+                off[place] += share
+            given.given_minor = now
+
+    def _given_in(self, held: Held, period: tuple[int, int]) -> Given:
+        for one in self.given:
+            if (one.number, one.period_us) == (held.number, period[0]):
+                return one
+        self.given.append(Given(held.number, *period))
+        return self.given[-1]
+
+    def _in_force_at(self, code: str, at_us: int) -> list[Held]:
+        return [one for one in self.held if one.coupon.code == code and _lasts(one, at_us)]
+
+
+def _is_in_force(held: Held, draft: Draft) -> bool:
+    """What is billed at the beginning of its time is discounted by what begins by then, else by what began before."""
+    read = _read(held, draft)
+    if not draft.discountable or not read.covers(draft.line.price):
+        return False
+    if draft.paid_us is not None:
+        return held.since_us <= draft.paid_us and _lasts(held, draft.paid_us)
+    end_us = draft.line.period_end_us
+    return held.since_us < end_us and (held.until_us is None or end_us <= held.until_us)
+
+
+def _lasts(held: Held, at_us: int) -> bool:
+    return held.until_us is None or at_us < held.until_us
+
+
+def _read(held: Held, draft: Draft) -> Discount:
+    return _discount(held.coupon, draft.tariff.currency)
+
+
+@lru_cache(maxsize=1024)
+def _discount(coupon: Coupon, currency: Currency) -> Discount:
+    return discount(coupon, currency)

@@ -1,0 +1,27 @@
+"""A line on its way to a statement: what it is before coupons, and what they need to know of it."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from billing.account.tariff import Tariff
+from billing.statement import Line
+
+
+class Draft(NamedTuple):
+    """A line with its amount before coupons, and the place of its price in the plan.
+
+    `tariff` is what priced it. `paid_us` is when it was billed where that was at the beginning of its time (a fee in
+    advance, a charge); None where it is billed at the end. `before_minor` is what an adjusted window had been billed.
+    """
+
+    place: int
+    line: Line
+    tariff: Tariff
+    paid_us: int | None = None
+    before_minor: int = 0
+    discountable: bool = True
+
+
+def in_order(drafts: Iterable[Draft]) -> list[Draft]:
+    """Returns the drafts in the order of the plan's prices."""
+    return sorted(drafts, key=lambda draft: draft.place)
