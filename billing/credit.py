@@ -58,5 +58,6 @@ def balance(grants: Sequence[Grant], at_us: int) -> int:
     return sum(grant.left_minor for grant in grants if grant.pays_at(at_us))
 
 
-def _turn(grant: Grant) -> tuple[int, bool, int]:
-    return grant.priority, grant.expires_us is None, grant.expires_us or 0
+def _turn(grant: Grant) -> tuple[int, bool, int | None]:
+    # A None meets only a None, and tuples pass over what is equal in both.
+    return grant.priority, grant.expires_us is None, grant.expires_us

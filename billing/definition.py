@@ -84,9 +84,10 @@ class Fields:
         if default is not None and not self._given(field):
             return default
         found = self.value(field)
-        if not isinstance(found, str) or found not in list(words):
-            raise self.refusal(field, f"is {_kind(found)}; allowed are {', '.join(words)}")
-        return words(found)
+        for word in words:
+            if word == found:
+                return word
+        raise self.refusal(field, f"is {_kind(found)}; allowed are {', '.join(words)}")
 
     def flag(self, field: str, *, default: bool) -> bool:
         """Returns true or false."""

@@ -1,15 +1,12 @@
 """Money: integer minor units of one currency, and the one place where an amount is rounded."""
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation, Overflow
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from fractions import Fraction
-from typing import Final
 
 from billing.currency import Currency
 from billing.errors import Defect, InvalidDefinition, RefusedUsage
-from billing.quantity import EXACT, parse_quantity
-
-_ROUNDING: Final = Context(prec=400, rounding=ROUND_HALF_UP, traps=[InvalidOperation, Overflow])
+from billing.quantity import EXACT, nearest, parse_quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,5 @@ class Money:
 def round_to_minor(amount: Decimal | Fraction, currency: Currency) -> int:
     """Returns the amount in whole minor units, half away from zero: the one rounding of a line or a tax."""
     if isinstance(amount, Decimal):
-        return int(amount.scaleb(currency.exponent, EXACT).quantize(Decimal(1), context=_ROUNDING))
-    minor = amount * Fraction(10) ** currency.exponent
-    size = (2 * abs(minor.numerator) + minor.denominator) // (2 * minor.denominator)
-    return size if minor > 0 else -size
+        return int(amount.scaleb(currency.exponent, EXACT).to_integral_value(ROUND_HALF_UP))
+    return nearest(amount * 10**currency.exponent)

@@ -43,7 +43,7 @@ add = EXACT.add
 subtract = EXACT.subtract
 """`subtract(a, b)` is the exact difference."""
 
-_ROUNDING: Final = Context(prec=200, rounding=ROUND_HALF_UP, traps=[InvalidOperation, Overflow])
+_ROUNDING: Final = Context(prec=EXACT.prec, rounding=ROUND_HALF_UP, traps=[InvalidOperation, Overflow])
 _SHOWN: Final = Decimal(1).scaleb(-SHOWN_DIGITS)
 _PLAIN: Final = re.compile(rf"-?[0-9]{{1,{INTEGER_DIGITS}}}(?:\.[0-9]{{1,{FRACTION_DIGITS}}})?")
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
@@ -78,8 +78,11 @@ def parse_quantity(text: str) -> Decimal:
 
 def rounded(quantity: Decimal | Fraction) -> Decimal:
     """Returns the quantity as it is billed: to twelve decimals, half away from zero, without trailing zeros."""
-    exact = quantity if isinstance(quantity, Decimal) else _to_shown_digits(quantity)
-    short = exact.quantize(_SHOWN, context=_ROUNDING).normalize(EXACT)
+    if isinstance(quantity, Decimal):
+        shown = quantity.quantize(_SHOWN, context=_ROUNDING)
+    else:
+        shown = Decimal(nearest(quantity * 10**SHOWN_DIGITS)).scaleb(-SHOWN_DIGITS, EXACT)
+    short = shown.normalize(EXACT)
     return short or ZERO
 
 
@@ -93,14 +96,16 @@ def plain(number: Decimal) -> str:
     return format(number.normalize(EXACT), "f") if number else "0"
 
 
+def nearest(number: Fraction) -> int:
+    """Returns the nearest whole number, half away from zero.
+
+    In integers, since a quotient cut by decimal division first could be rounded twice.
+    """
+    size = (2 * abs(number.numerator) + number.denominator) // (2 * number.denominator)
+    return size if number > 0 else -size
+
+
 def _fraction_digits(number: Decimal) -> int:
     exponent = number.normalize(EXACT).as_tuple().exponent
     assert isinstance(exponent, int)
     return -exponent
-
-
-def _to_shown_digits(number: Fraction) -> Decimal:
-    """Half away from zero, in integers: a quotient cut by decimal division first could be rounded twice."""
-    scaled = number * 10**SHOWN_DIGITS
-    size = (2 * abs(scaled.numerator) + scaled.denominator) // (2 * scaled.denominator)
-    return EXACT.create_decimal(size if scaled > 0 else -size).scaleb(-SHOWN_DIGITS, EXACT)

@@ -14,6 +14,7 @@ from billing.entry import (
     CustomerId,
     CycleClosed,
     Entry,
+    FormerZone,
     PlanChanged,
     QuantityChanged,
     SubscriptionCanceled,
@@ -47,7 +48,14 @@ def fee(code: str = "base", amount: str = "31.00", **more: object) -> Raw:
     return {"code": code, "type": "recurring", "amount": amount, **more}
 
 
-def terms(*prices: Raw, meters: Sequence[Raw] = (SUM,), plan: str = "p", period: str = "P1M", **more: str) -> Terms:
+def terms(
+    *prices: Raw,
+    meters: Sequence[Raw] = (SUM,),
+    plan: str = "p",
+    period: str = "P1M",
+    former_zones: tuple[FormerZone, ...] = (),
+    **more: str,
+) -> Terms:
     return Terms(
         plan=plan,
         plan_version=1,
@@ -57,6 +65,7 @@ def terms(*prices: Raw, meters: Sequence[Raw] = (SUM,), plan: str = "p", period:
         tax_percent=more.get("tax_percent", "0"),
         meters=tuple(dict(meter) for meter in meters),
         prices=tuple(dict(price) for price in prices),
+        former_zones=former_zones,
     )
 
 

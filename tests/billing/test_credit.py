@@ -42,12 +42,16 @@ def test_expired_and_empty_grants_pay_nothing() -> None:
     assert balance(row, 60) == 5
 
 
+def test_the_last_minor_unit_pays() -> None:
+    assert (burn([Grant("a", 1)], 9, 0), balance([Grant("a", 1)], 0)) == ((Burn("a", 1),), 1)
+
+
 def test_nothing_due_burns_nothing() -> None:
     assert burn([Grant("a", 5)], 0, 0) == burn([Grant("a", 5)], -3, 0) == ()
 
 
 def test_a_negative_grant_is_refused() -> None:
-    with pytest.raises(InvalidDefinition, match="grant a has -1"):
+    with pytest.raises(InvalidDefinition, match=r"^amount: grant a has -1; 0 or more is allowed$"):
         Grant("a", -1)
 
 

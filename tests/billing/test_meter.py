@@ -107,6 +107,19 @@ def require_no_order(new: Callable[[], Accumulator], events: Sequence[Event], sh
 
 
 @given(meters_with_events, st.sets(st.integers(0, 11)))
+def test_merged_accumulators_are_one_of_all_their_events(drawn: tuple[Meter, list[Event]], chosen: set[int]) -> None:
+    meter, events = drawn
+    one, other = (
+        filled(new_accumulator(meter), [event for event in events if (event.position in chosen) is there])
+        for there in (True, False)
+    )
+    before = contents(other)
+    one.merge(other)
+    assert contents(one) == contents(filled(new_accumulator(meter), events))
+    assert contents(other) == before
+
+
+@given(meters_with_events, st.sets(st.integers(0, 11)))
 def test_what_is_retracted_was_never_there(drawn: tuple[Meter, list[Event]], chosen: set[int]) -> None:
     meter, events = drawn
     kept = [event for event in events if event.position not in chosen]
@@ -386,3 +399,39 @@ def test_usage_that_a_meter_cannot_read_is_refused(aggregation: str, properties:
     with pytest.raises(RefusedUsage) as refusal:
         parse_meter({**SUM, "aggregation": aggregation}, "").value(properties)
     assert refusal.value.reason == reason
+
+
+def test_a_meter_without_filters_has_none() -> None:
+    assert dict(parse_meter(COUNT, "").filters) == dict(parse_meter({**COUNT, "filters": {}}, "").filters) == {}
+
+
+def test_a_percentile_may_be_the_hundredth() -> None:
+    assert parse_meter({**SUM, "aggregation": "percentile", "percentile": 100}, "").percentile == Decimal(100)
+
+
+@pytest.mark.parametrize(
+    ("raw", "problem"),
+    [
+        ({**COUNT, "property": "n"}, "m.property: count reads no property; sum, unique and the others do"),
+        ({**SUM, "percentile": "95"}, "m.percentile: sum has none; the aggregation percentile has"),
+        ({**SUM, "carry_over": True}, "m.carry_over: sum has no level to carry; latest and weighted_sum have"),
+        (
+            {**COUNT, "unit": "GB"},
+            "m.unit: a meter has no such field; allowed are aggregation, carry_over, code, event, filters, group_by",
+        ),
+    ],
+)
+def test_a_refused_meter_says_what_is_allowed(raw: dict[str, object], problem: str) -> None:
+    with pytest.raises(InvalidDefinition) as refused:
+        parse_meter(raw, "m")
+    assert str(refused.value) == problem
+
+
+def test_a_long_unique_value_is_kept_as_a_digest_that_no_value_can_be() -> None:
+    meter = parse_meter({**SUM, "aggregation": "unique"}, "")
+    assert [meter.value({"n": text}) for text in ("x" * 16, "x" * 17, "x" * 1_024, "\ud800" * 17)] == [
+        "x" * 16,
+        "\x007156ff0f75860efdd6e9f73434461fc7",
+        "\x003cd5ff70f8686a3a2c4749d34bdc1c54",
+        "\x00fcb60a3d7779c1729f3e6e3eb487953c",
+    ]

@@ -63,10 +63,20 @@ def test_money_written_and_read_again_is_the_same(minor: int, unit: Currency) ->
     assert (len(digits), Money.of(money.major(), unit)) == (unit.exponent, money)
 
 
-@pytest.mark.parametrize("amount", ["1.005", "NaN", "Infinity", "1_0", "", "1e40", Decimal("0.001"), Decimal("NaN")])
+@pytest.mark.parametrize(
+    "amount", ["1.005", "NaN", "Infinity", "1_0", "", "1e40", *map(Decimal, ["0.001", "NaN", "-Infinity"])]
+)
 def test_money_of_what_the_currency_cannot_say_is_refused(amount: str | Decimal) -> None:
-    with pytest.raises(InvalidDefinition):
+    with pytest.raises(InvalidDefinition) as refused:
         Money.of(amount, USD)
+    assert refused.value.field == "amount"
+
+
+def test_a_refused_amount_says_what_is_allowed() -> None:
+    with pytest.raises(InvalidDefinition, match=r"1\.005 is not a whole number of minor units; USD has 2 decimals"):
+        Money.of("1.005", USD)
+    with pytest.raises(InvalidDefinition, match=r"a decimal such as '12\.50' is allowed"):
+        Money.of("1_0", USD)
 
 
 def test_money_adds_subtracts_and_negates_within_its_currency() -> None:

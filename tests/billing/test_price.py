@@ -13,15 +13,18 @@ from billing.currency import currency
 from billing.errors import Defect, InvalidDefinition
 from billing.meter import Aggregation, Meter
 from billing.money import round_to_minor
+from billing.period import billing_period
 from billing.price import (
     Billed,
+    CommitmentPrice,
+    OneOffPrice,
     RecurringPrice,
     UsagePrice,
     amount,
     charge,
     needs_events,
 )
-from billing.price_definition import parse_price, require_measurable
+from billing.price_definition import parse_price, require_measurable, require_whole_term
 from billing.pricing import Graduated, Tier
 from tests.billing.definitions import definition_of
 
@@ -157,6 +160,8 @@ def test_a_price_is_read_with_all_its_fields() -> None:
 GRADUATED = {**without(UNIT, "unit_amount"), "model": "graduated", "tiers": TIERS}
 PACKAGE = {**without(UNIT, "unit_amount"), "model": "package", "package_size": "10", "package_amount": "1"}
 PERCENT = {**without(UNIT, "unit_amount"), **PERCENTAGE}
+ONE_OFF: dict[str, object] = {"code": "setup", "type": "one_off", "amount": "9.99"}
+COMMITMENT: dict[str, object] = {"code": "least", "type": "commitment", "amount": "100", "term": "P1Y"}
 
 
 @pytest.mark.parametrize(
@@ -229,6 +234,15 @@ PERCENT = {**without(UNIT, "unit_amount"), **PERCENTAGE}
         ({**PERCENT, "free_units": "1"}, "free_units"),
         ({**PERCENT, "unit_conversion": {"divide_by": "2"}}, "unit_conversion"),
         ({**without(UNIT, "unit_amount"), "model": "dynamic"}, "multiplier"),
+        ({**UNIT, "across_groups": "yes"}, "across_groups"),
+        ({**PERCENT, "across_groups": True}, "across_groups"),
+        (without(ONE_OFF, "amount"), "amount"),
+        ({**ONE_OFF, "quantity": "-1"}, "quantity"),
+        ({**ONE_OFF, "billed": "in_arrears"}, "billed"),
+        (without(COMMITMENT, "amount"), "amount"),
+        ({**COMMITMENT, "term": "P1"}, "term"),
+        ({**COMMITMENT, "term": 12}, "term"),
+        ({**COMMITMENT, "quantity": "1"}, "quantity"),
     ],
 )
 def test_a_wrong_price_is_refused_with_the_path_of_the_field(raw: dict[str, object], field: str) -> None:
@@ -428,3 +442,59 @@ def test_a_percentage_is_measured_by_a_sum() -> None:
     require_measurable(unit, count, "prices[0]")
     with pytest.raises(InvalidDefinition, match=r"^prices\[0\]\.meter: "):
         require_measurable(percentage, count, "prices[0]")
+
+
+def test_one_off_prices_and_commitments_are_read_with_all_their_fields() -> None:
+    one_off, commitment = {**ONE_OFF, "quantity": "2", "taxable": False}, {**COMMITMENT, "taxable": False}
+    assert parse_price(one_off, "") == OneOffPrice(
+        code="setup", amount=Decimal("9.99"), quantity=Decimal(2), taxable=False
+    )
+    assert parse_price(ONE_OFF, "") == OneOffPrice(code="setup", amount=Decimal("9.99"))
+    assert parse_price(commitment, "") == CommitmentPrice(
+        code="least", amount=Decimal(100), term=billing_period("P1Y"), taxable=False
+    )
+    assert parse_price(without(COMMITMENT, "term"), "") == CommitmentPrice(code="least", amount=Decimal(100))
+    for raw in (one_off, commitment):
+        assert definition_of(parse_price(raw, "")) == raw
+
+
+@pytest.mark.parametrize(
+    ("term", "period", "fits"),
+    [
+        (None, "P1M", True),
+        ("P1Y", "P1M", True),
+        ("P1Y", "P1Y", True),
+        ("P6M", "P3M", True),
+        ("P4M", "P3M", False),
+        ("P1M", "P1Y", False),
+        ("P4W", "P2W", True),
+        ("P28D", "P1W", True),
+        ("P30D", "P4W", False),
+        ("P1Y", "P1W", False),
+        ("P28D", "P1M", False),
+    ],
+)
+def test_a_term_is_whole_billing_periods(term: str | None, period: str, *, fits: bool) -> None:
+    price = CommitmentPrice(code="c", amount=Decimal(1), term=None if term is None else billing_period(term))
+    if fits:
+        require_whole_term(price, billing_period(period), "prices[0]")
+        return
+    with pytest.raises(InvalidDefinition, match=f"a whole multiple of the billing period, {period}") as refused:
+        require_whole_term(price, billing_period(period), "prices[0]")
+    assert refused.value.field == "prices[0].term"
+
+
+def test_groups_are_priced_together_where_there_are_groups_whose_values_have_a_sum() -> None:
+    together = usage_price(model="per_unit", unit_amount="1", across_groups=True)
+    for aggregation in Aggregation:
+        for carry_over in (False, True):
+            grouped = Meter("m", "e", aggregation, "n", group_by=("region",), carry_over=carry_over)
+            if aggregation is Aggregation.LATEST and carry_over:
+                with pytest.raises(InvalidDefinition, match="carries a last value for each group") as refused:
+                    require_measurable(together, grouped, "prices[0]")
+                assert refused.value.field == "prices[0].across_groups"
+            else:
+                require_measurable(together, grouped, "prices[0]")
+    with pytest.raises(InvalidDefinition, match="has no groups") as refused:
+        require_measurable(together, Meter("m", "e", Aggregation.SUM, "n"), "prices[0]")
+    assert refused.value.field == "prices[0].across_groups"

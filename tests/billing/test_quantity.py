@@ -31,6 +31,7 @@ fractions = st.fractions(min_value=-(10**12), max_value=10**12, max_denominator=
         ("1e29", "1" + "0" * 29),
         ("0e999", "0"),
         ("-0", "0"),
+        ("7".rjust(64, "0"), "7"),
     ],
 )
 def test_a_plain_or_exponent_decimal_is_read_exactly(text: str, number: str) -> None:
@@ -67,6 +68,7 @@ def test_a_plain_or_exponent_decimal_is_read_exactly(text: str, number: str) -> 
         ("1" * 31, "out-of-range"),
         ("0.0000000000000000001", "out-of-range"),
         ("1" * 400, "out-of-range"),
+        ("7".rjust(65, "0"), "out-of-range"),
         ("0" * 1_000_000, "out-of-range"),
     ],
 )

@@ -41,3 +41,11 @@ def test_a_refusal_says_what_would_be_allowed() -> None:
     assert (
         str(refused.value) == "a subscription that is paused cannot pause; it allows resume, change_plan, amend, cancel"
     )
+
+
+def test_nothing_is_allowed_after_the_end() -> None:
+    with pytest.raises(IllegalTransition) as refused:
+        transition(State.CANCELED, Move.RESUME)
+    assert str(refused.value) == (
+        "a subscription that is canceled cannot resume; it allows nothing any more; start a new subscription"
+    )
