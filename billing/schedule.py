@@ -111,10 +111,10 @@ def rezoned(terms: Terms, timezone: str, anchor: datetime, open_until: datetime)
     """
     if timezone == terms.timezone:
         return terms
-    until = open_until.astimezone(zone(terms.timezone)).replace(tzinfo=None, fold=0)
-    # A former zone that no boundary fell in any more has been overtaken.
-    kept = tuple(former for former in terms.former_zones if _wall(former.until) < until)
-    former = (*kept, FormerZone(timezone=terms.timezone, until=until.isoformat()))
+    until = _wall_of(open_until, zones_of(terms))
+    former = tuple(former for former in terms.former_zones if _wall(former.until) <= until)
+    if not former or _wall(former[-1].until) < until:  # else no boundary will fall in the zone that is left
+        former = (*former, FormerZone(timezone=terms.timezone, until=until.isoformat()))
     moved = msgspec.structs.replace(terms, timezone=timezone, former_zones=former)
     period, zones = billing_period(terms.billing_period), zones_of(moved)
     following = boundary(anchor, period, zones, _first_wall_after(anchor, period, zones, until))
@@ -124,6 +124,15 @@ def rezoned(terms: Terms, timezone: str, anchor: datetime, open_until: datetime)
         )
         raise InvalidDefinition("timezone", problem)
     return moved
+
+
+def _wall_of(at: datetime, zones: Zones) -> datetime:
+    """Returns the wall time that is read as this instant; where two zones meet and none is, that of the newest."""
+    for place in (*(former for _, former in zones.former), zones.zone):
+        wall = at.astimezone(place).replace(tzinfo=None, fold=0)
+        if zones.of(wall) is place:
+            break
+    return wall
 
 
 def _first_wall_after(anchor: datetime, period: BillingPeriod, zones: Zones, until: datetime) -> int:

@@ -57,12 +57,20 @@ def test_a_month_is_longer_or_shorter_by_the_difference_once() -> None:
     assert found == [f"2026-{at}:00:00+00:00" for at in ("01-31T23", "03-01T05", "04-01T04", "05-01T04")]
 
 
-def test_a_former_zone_that_no_boundary_fell_in_is_forgotten() -> None:
+def test_a_zone_that_no_boundary_fell_in_is_forgotten() -> None:
     anchor, until = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
     twice = rezoned(rezoned(agreed("UTC"), "Europe/Berlin", anchor, until), "Asia/Kolkata", anchor, until)
-    assert [former.timezone for former in twice.former_zones] == ["UTC", "Europe/Berlin"]
+    assert [former.timezone for former in twice.former_zones] == ["UTC"]
     assert boundary(anchor, billing_period("P1M"), zones_of(twice), 1) == until
     assert boundary(anchor, billing_period("P1M"), zones_of(twice), 2) == datetime(2026, 2, 28, 18, 30, tzinfo=UTC)
+
+
+def test_there_and_back_within_a_period_changes_nothing() -> None:
+    anchor, month = datetime(2026, 1, 31, 23, tzinfo=UTC), billing_period("P1M")
+    here, until = agreed("Europe/Berlin"), datetime(2026, 2, 28, 23, tzinfo=UTC)
+    back = rezoned(rezoned(here, "Asia/Kolkata", anchor, until), "Europe/Berlin", anchor, until)
+    found, before = ([boundary(anchor, month, zones_of(one), n) for n in range(9)] for one in (back, here))
+    assert found == before
 
 
 def test_the_same_zone_changes_nothing() -> None:
