@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple, assert_never
 
+from billing.account import moves
 from billing.account.books import Books
 from billing.account.counting import count, read, uncount
 from billing.account.identity import REFUSED, Seen, is_new, statement_id, usage_digest, usage_key
@@ -61,7 +62,7 @@ def obey(books: Books, entry: SubscriptionCommand, seen: Seen, again: Sequence[A
     if isinstance(entry, SubscriptionStarted):
         one = _subscription(books, entry)
         one.check_coupons(entry.coupons, entry.at_us)
-        lines = one.start(entry.coupons)
+        lines = moves.start(one, entry.coupons)
         books.subscribed.append(one)
         waited, refused = _count_parked(books, entry)
         counted = [arrived for arrived in counted if arrived.position not in waited]
@@ -149,25 +150,25 @@ def _lines(  # noqa: C901, PLR0911 - one for each command
 ) -> list[Line]:
     match entry:
         case CycleClosed():
-            return one.close(entry.at_us)
+            return moves.close(one, entry.at_us)
         case PlanChanged():
-            return one.change(entry.at_us, written(entry.terms))
+            return moves.change(one, entry.at_us, written(entry.terms))
         case ZoneChanged():
-            return one.change_zone(entry.at_us, written(entry.terms))
+            return moves.change_zone(one, entry.at_us, written(entry.terms))
         case QuantityChanged():
-            return one.change_quantity(entry)
+            return moves.change_quantity(one, entry)
         case ChargeAdded():
-            return one.add_charge(entry)
+            return moves.add_charge(one, entry)
         case CouponApplied():
-            return one.apply_coupon(entry)
+            return moves.apply_coupon(one, entry)
         case CouponRemoved():
-            return one.remove_coupon(entry)
+            return moves.remove_coupon(one, entry)
         case SubscriptionPaused():
-            return one.pause(entry.at_us)
+            return moves.pause(one, entry.at_us)
         case SubscriptionResumed():
-            return one.resume(entry.at_us)
+            return moves.resume(one, entry.at_us)
         case SubscriptionCanceled():
-            return one.cancel(entry.at_us)
+            return moves.cancel(one, entry.at_us)
         case SubscriptionStarted():
             raise AssertionError(entry)
         case _:

@@ -25,6 +25,8 @@ class Term(msgspec.Struct, array_like=True):
     served_us: int = 0
     counted_minor: int = 0
     billed_minor: int | None = None
+    ended: bool = False
+    """Whether its plan ended before it did."""
 
     @property
     def is_open(self) -> bool:
@@ -52,6 +54,12 @@ class Commitments:
                 start_us, end_us = priced.term_of(commitment, anchor_us, at_us)
                 self.terms.append(Term(priced.written, commitment.number, at_us, end_us, end_us - start_us))
 
+    def move(self, priced: Tariff, anchor_us: int) -> None:
+        """The boundaries that are to come fall in another zone, and so do the ends of the open terms."""
+        for term in [term for term in self._open() if not term.ended]:
+            start_us, end_us = priced.term_of(priced.commitment(term.number), anchor_us, term.start_us)
+            term.terms, term.end_us, term.full_us = priced.written, end_us, end_us - start_us
+
     def serve(self, length_us: int) -> None:
         """So much of the open terms was billed."""
         for term in self._open():
@@ -73,7 +81,7 @@ class Commitments:
     def end(self, at_us: int) -> None:
         """The plan ends: so do the open terms."""
         for term in self._open():
-            term.end_us = min(term.end_us, at_us)
+            term.end_us, term.ended = min(term.end_us, at_us), True
 
     def true_up(self, at_us: int) -> list[Draft]:
         """Returns what is owed for the terms that are over at `at_us` and were not trued up."""

@@ -6,18 +6,13 @@ import msgspec
 
 from billing.account.addenda import Addenda, AddendaRecord
 from billing.account.cell import Cell
-from billing.account.draft import Draft, in_order
-from billing.account.fees import OpenWindow
 from billing.account.items import Items
-from billing.account.lines import adjustments, usage_lines
 from billing.account.tariff import Tariff, tariff
 from billing.account.timeline import Timeline, TimelineRecord
 from billing.account.window import Window
-from billing.coupon import end_of
 from billing.entry import (
     ChargeAdded,
     Coupon,
-    CouponApplied,
     CouponRemoved,
     CustomerId,
     QuantityChanged,
@@ -26,9 +21,9 @@ from billing.entry import (
     Usage,
 )
 from billing.errors import IllegalTransition, RefusedUsage
-from billing.instant import DAY_US, instant, micros
+from billing.instant import DAY_US, instant
 from billing.quantity import canonical, parse_quantity
-from billing.statement import Line, Total
+from billing.statement import Total
 from billing.subscription import Move, State, transition
 
 AHEAD_US: Final = 400 * DAY_US
@@ -64,9 +59,7 @@ class SubscribedRecord(msgspec.Struct, array_like=True, frozen=True):
 class Subscribed:
     """A subscription, its windows, and what was added to its plan.
 
-    `start`, `close`, `change`, `pause`, `resume` and `cancel`, and the amendments below them, return the lines of the
-    statement that they draw, in the order of the invoice: adjustments, credits of unused fees, what ended, what begins,
-    added charges. `check` and its like come first and say whether the command is allowed.
+    `check` and its like say whether a command is allowed; `billing.account.moves` has what each makes of it.
     """
 
     def __init__(
@@ -77,16 +70,16 @@ class Subscribed:
         self.subscription = SubscriptionId(record.subscription)
         self._ordinal = record.ordinal
         self.state = record.state
-        self._start_us = record.start_us
-        self._anchor_us = record.anchor_us
-        self._trial_end_us = record.trial_end_us
-        self._ended_us = record.ended_us
-        self._newest_us = record.newest_us
-        self._agreed = record.agreed
-        self._items = items
-        self._usage_window_us = usage_window_us
+        self.start_us = record.start_us
+        self.anchor_us = record.anchor_us
+        self.trial_end_us = record.trial_end_us
+        self.ended_us = record.ended_us
+        self.newest_us = record.newest_us
+        self.agreed = record.agreed
+        self.items = items
+        self.usage_window_us = usage_window_us
         self.timeline = Timeline(record.ordinal, record.timeline, items)
-        self._addenda = Addenda(record.addenda)
+        self.addenda = Addenda(record.addenda)
 
     def record(self) -> SubscribedRecord:
         """Returns what the head keeps of it."""
@@ -94,26 +87,26 @@ class Subscribed:
             self.subscription,
             self._ordinal,
             self.state,
-            self._start_us,
-            self._anchor_us,
-            self._trial_end_us,
-            self._ended_us,
-            self._newest_us,
-            self._agreed,
+            self.start_us,
+            self.anchor_us,
+            self.trial_end_us,
+            self.ended_us,
+            self.newest_us,
+            self.agreed,
             self.timeline.record(),
-            self._addenda.record(),
+            self.addenda.record(),
         )
 
     @property
     def tariff(self) -> Tariff:
         """What it is priced by now; after the end, by what it was priced last."""
-        return tariff(self._agreed)
+        return tariff(self.agreed)
 
     def window_at(self, at_us: int) -> Window | Refusal:
         """Returns the window that holds the instant, opened ahead of time where it must be; or why there is none."""
-        if at_us < self._start_us:
-            return Refusal("before-start", f"subscription {self.subscription} starts {instant(self._start_us)}")
-        if self._ended_us is not None:
+        if at_us < self.start_us:
+            return Refusal("before-start", f"subscription {self.subscription} starts {instant(self.start_us)}")
+        if self.ended_us is not None:
             return self._after_the_end(at_us)
         found = self.timeline.find(at_us)
         if found is not None:
@@ -122,7 +115,7 @@ class Subscribed:
         if current is not None and at_us >= current.end_us:
             return self._ahead(current, at_us)
         if self.timeline.forgotten_us is not None and at_us < self.timeline.forgotten_us:
-            days = self._usage_window_us // DAY_US
+            days = self.usage_window_us // DAY_US
             return Refusal(
                 "too-old", f"its period ended more than {days} days before the newest close; bill it by hand"
             )
@@ -145,7 +138,7 @@ class Subscribed:
             quantity=canonical(bill.quantity),
             amount_minor=bill.amount_minor if cell.owes and not window.trial else 0,
             currency=window.tariff.currency.code,
-            position=self._items.position,
+            position=self.items.position,
         )
 
     def measures(self, usage: Usage) -> bool:
@@ -154,7 +147,7 @@ class Subscribed:
 
     def give_up_ahead(self) -> None:
         """Deletes the windows that usage opened ahead of time."""
-        self.timeline.give_up_ahead(self._nothing)
+        self.timeline.give_up_ahead(self.nothing)
 
     def check(self, move: Move, at_us: int) -> None:
         """Refuses a command that the state does not allow, or that does not come next in time.
@@ -163,8 +156,8 @@ class Subscribed:
             IllegalTransition: the text says what is allowed.
         """
         transition(self.state, move)
-        if at_us < self._newest_us:
-            raise IllegalTransition(f"the newest command was {instant(self._newest_us)}, after {instant(at_us)}")
+        if at_us < self.newest_us:
+            raise IllegalTransition(f"the newest command was {instant(self.newest_us)}, after {instant(at_us)}")
         current = self.timeline.current
         if current is not None and at_us > current.end_us:
             raise IllegalTransition(
@@ -177,7 +170,7 @@ class Subscribed:
         Raises:
             IllegalTransition: the text says when the period ends.
         """
-        transition(self.state, self._closing())
+        transition(self.state, self.closing())
         current = self.timeline.current
         assert current is not None
         if at_us != current.end_us:
@@ -230,7 +223,7 @@ class Subscribed:
         Raises:
             IllegalTransition: the text says what is allowed.
         """
-        self._addenda.charges.check(entry)
+        self.addenda.charges.check(entry)
 
     def check_coupons(self, coupons: tuple[Coupon, ...], at_us: int) -> None:
         """Refuses coupons that are in force already or mean nothing.
@@ -242,7 +235,7 @@ class Subscribed:
         if len({coupon.code for coupon in coupons}) < len(coupons):
             raise IllegalTransition("a coupon is applied twice; once is allowed")
         for coupon in coupons:
-            self._addenda.coupons.check_apply(coupon, self.tariff.currency, at_us)
+            self.addenda.coupons.check_apply(coupon, self.tariff.currency, at_us)
 
     def check_coupon_removed(self, entry: CouponRemoved) -> None:
         """Refuses to remove a coupon that is not in force.
@@ -250,209 +243,31 @@ class Subscribed:
         Raises:
             IllegalTransition: the text says which are.
         """
-        self._addenda.coupons.check_remove(entry.code, entry.at_us)
+        self.addenda.coupons.check_remove(entry.code, entry.at_us)
 
-    def start(self, coupons: tuple[Coupon, ...]) -> list[Line]:
-        """Begins: with a trial, or with what is owed in advance."""
-        self.state = transition(self.state, Move.START if self._trial_end_us is None else Move.START_TRIAL)
-        for coupon in coupons:
-            self._apply(coupon, self._start_us)
-        if self._trial_end_us is None:
-            return self._lines(in_order(self._begin(self._start_us)))
-        self.timeline.open(self._start_us, self._trial_end_us, self.tariff, trial=True)
-        return []
+    def closing(self) -> Move:
+        """Returns what a close is to it now: the end of its trial, or of a period."""
+        return Move.END_TRIAL if self.state is State.TRIALING else Move.RENEW
 
-    def close(self, at_us: int) -> list[Line]:
-        """Ends the period, or the trial, and begins the next one; usage and fees stand together in the plan's order."""
-        drafts, ended = self._adjustments(), self._end(self._current(), at_us)
-        ended += self._addenda.commitments.true_up(at_us)
-        self.state = transition(self.state, self._closing())
-        drafts += in_order([*ended, *self._begin(at_us)])
-        return self._stated(drafts, at_us)
-
-    def change(self, at_us: int, terms: bytes) -> list[Line]:
-        """Prices what follows by other terms; the end of the open period stays. A trial or a pause owes nothing."""
-        self.state = transition(self.state, Move.CHANGE_PLAN)
-        current = self.timeline.current
-        if current is None:
-            self._addenda.commitments.end(at_us)
-            self._agreed, self._newest_us = terms, at_us
-            return []
-        end_us = current.end_us
-        drafts = self._stop(current, at_us, for_good=True)
-        self._agreed = terms
-        drafts += in_order(self._open(at_us, end_us, trial=current.trial))
-        if current.trial:
-            self._newest_us = at_us
-            return []
-        return self._stated(drafts, at_us)
-
-    def pause(self, at_us: int) -> list[Line]:
-        """Ends the open window; until it is resumed nothing is measured or owed."""
-        self.state = transition(self.state, Move.PAUSE)
-        return self._stated(self._stop(self._current(), at_us, for_good=False), at_us)
-
-    def resume(self, at_us: int) -> list[Line]:
-        """Begins a window, and owes the fees, until the next boundary."""
-        self.state = transition(self.state, Move.RESUME)
-        drafts = [*self._adjustments(), *in_order(self._addenda.commitments.true_up(at_us))]
-        drafts += in_order(self._begin(at_us))
-        return self._stated(drafts, at_us)
-
-    def cancel(self, at_us: int) -> list[Line]:
-        """Ends it for good; at the end of a period this stands in place of its close."""
-        self.state = transition(self.state, Move.CANCEL)
-        if self.timeline.current is None:
-            drafts = self._adjustments()
-            self._addenda.commitments.end(at_us)
-            drafts += in_order(self._addenda.commitments.true_up(at_us))
-        else:
-            drafts = self._stop(self.timeline.current, at_us, for_good=True)
-        self._ended_us = at_us
-        lines = self._stated(drafts, at_us)
-        self.timeline.clear(self._final)
-        self._addenda = Addenda(None)
-        return lines
-
-    def change_zone(self, at_us: int, terms: bytes) -> list[Line]:
-        """Counts the boundaries after the open period in another zone."""
-        self._agreed, self._newest_us = terms, at_us
-        return []
-
-    def change_quantity(self, entry: QuantityChanged) -> list[Line]:
-        """Owes a recurring price so many times from now on; what was paid in advance is exchanged at once."""
-        fees, fee = self._addenda.fees, self.tariff.fee(entry.price)
-        assert fee is not None
-        quantity, current = parse_quantity(entry.quantity), self.timeline.current
-        self._newest_us = entry.at_us
-        if fees.quantity(fee) == quantity:
-            return []
-        if current is None or current.trial:
-            fees.remember(fee, quantity)
-            return []
-        changed = fees.change(self._open_window(current), fee, quantity, entry.at_us)
-        self._addenda.commitments.count(changed)
-        return self._stated([*self._adjustments(), *changed], entry.at_us) if changed else []
-
-    def add_charge(self, entry: ChargeAdded) -> list[Line]:
-        """Owes the charge, on an invoice at once or on the next one."""
-        self._addenda.charges.add(entry)
-        self._newest_us = entry.at_us
-        return self._stated(self._adjustments(), entry.at_us) if entry.at_once else []
-
-    def apply_coupon(self, entry: CouponApplied) -> list[Line]:
-        """Takes the coupon off what is billed from now on."""
-        self._apply(entry.coupon, entry.at_us)
-        self._newest_us = entry.at_us
-        return []
-
-    def remove_coupon(self, entry: CouponRemoved) -> list[Line]:
-        """Takes the coupon off no more."""
-        self._addenda.coupons.remove(entry.code, entry.at_us)
-        self._newest_us = entry.at_us
-        return []
-
-    def _apply(self, coupon: Coupon, at_us: int) -> None:
-        priced = self.tariff
-        counted_from_us = at_us if self._trial_end_us is None else max(at_us, self._trial_end_us)
-        until = end_of(coupon, instant(self._anchor_us), priced.period, priced.zones, instant(counted_from_us))
-        self._addenda.coupons.apply(coupon, at_us, None if until is None else micros(until))
-
-    def _final(self, cell: Cell) -> Total | None:
+    def final(self, cell: Cell) -> Total | None:
         """The total of a cell that goes; None where it was said already."""
         return self.total(cell) if cell.dirty else None
 
-    def _nothing(self, cell: Cell) -> Total:
+    def nothing(self, cell: Cell) -> Total:
         """The total of a cell whose usage belongs elsewhere: whoever was told of it is told that it is 0."""
         return msgspec.structs.replace(self.total(cell), quantity="0", amount_minor=0)
-
-    def _closing(self) -> Move:
-        return Move.END_TRIAL if self.state is State.TRIALING else Move.RENEW
-
-    def _begin(self, at_us: int) -> list[Draft]:
-        """Opens the window up to the next boundary; returns what is owed at its beginning."""
-        return self._open(at_us, self.tariff.end_of_period(self._anchor_us, at_us), trial=False)
-
-    def _open(self, at_us: int, end_us: int, *, trial: bool) -> list[Draft]:
-        self.timeline.open(at_us, end_us, self.tariff, trial=trial)
-        if trial:
-            return []
-        self._addenda.commitments.begin(self.tariff, self._anchor_us, at_us)
-        fees = self._addenda.fees.begin(self._open_window(self._current()))
-        self._addenda.commitments.count(fees)
-        return fees + self._addenda.charges.one_offs(self.tariff, at_us)
-
-    def _stop(self, current: Window, at_us: int, *, for_good: bool) -> list[Draft]:
-        """Ends the open window before its time; returns adjustments, unused fees, and what ended.
-
-        What ends for good, and is not only paused, is trued up.
-        """
-        drafts = self._adjustments()
-        if not current.trial:
-            unused = self._addenda.fees.unused(self._open_window(current), at_us)
-            self._addenda.commitments.count(unused)
-            drafts += in_order(unused)
-        ended = self._end(current, at_us)
-        if for_good:
-            self._addenda.commitments.end(at_us)
-            ended += self._addenda.commitments.true_up(at_us)
-        return drafts + in_order(ended)
-
-    def _end(self, window: Window, at_us: int) -> list[Draft]:
-        """Shuts the open window; returns its usage and the fees in arrears, nothing for a trial or for no time."""
-        self.timeline.shut(at_us, self._nothing)
-        if window.trial or window.start_us == at_us:
-            return []
-        used = []
-        for cell, draft in usage_lines(window):
-            self._items.touch(cell)
-            used.append(draft)
-        used += self._addenda.fees.in_arrears(self._open_window(window), at_us)
-        self._addenda.commitments.serve(at_us - window.start_us)
-        self._addenda.commitments.count(used)
-        return used
-
-    def _adjustments(self) -> list[Draft]:
-        drafts = []
-        for cell, draft in adjustments(self.timeline.late_cells()):
-            self._items.touch(cell)
-            drafts.append(draft)
-        self.timeline.forget_late()
-        self._addenda.commitments.count_late(drafts)
-        return [*drafts, *self._addenda.commitments.adjust()]
-
-    def _lines(self, drafts: list[Draft]) -> list[Line]:
-        """Returns the lines of an invoice: the drafts, then the charges that waited, less what coupons take off."""
-        drafts += self._addenda.charges.take(self.tariff)
-        return self._addenda.coupons.take_off(drafts, self._anchor_us)
-
-    def _stated(self, drafts: list[Draft], at_us: int) -> list[Line]:
-        """Returns the lines of an invoice, with all adjustments among the drafts; what they might need later stays."""
-        lines = self._lines(drafts)
-        self._newest_us = at_us
-        before_us = at_us - self._usage_window_us
-        self.timeline.expire(before_us, self._final)
-        self._addenda.expire(before_us)
-        return lines
 
     def _ahead(self, current: Window, at_us: int) -> Window | Refusal:
         if at_us >= current.end_us + AHEAD_US:
             days = AHEAD_US // DAY_US
             return Refusal(TOO_EARLY, f"it occurs more than {days} days after the open period; check its time")
-        start_us, end_us = self.tariff.period_of(self._anchor_us, at_us)
+        start_us, end_us = self.tariff.period_of(self.anchor_us, at_us)
         return self.timeline.add(max(start_us, current.end_us), end_us, self.tariff)
 
     def _after_the_end(self, at_us: int) -> Refusal:
-        assert self._ended_us is not None
-        if at_us >= self._ended_us:
-            return Refusal("after-end", f"subscription {self.subscription} ended {instant(self._ended_us)}")
+        assert self.ended_us is not None
+        if at_us >= self.ended_us:
+            return Refusal("after-end", f"subscription {self.subscription} ended {instant(self.ended_us)}")
         return Refusal(
             "final-billed", f"the last statement of subscription {self.subscription} is out; bill it by hand"
         )
-
-    def _open_window(self, window: Window) -> OpenWindow:
-        return OpenWindow(self.tariff, self._anchor_us, window.start_us, window.end_us)
-
-    def _current(self) -> Window:
-        assert self.timeline.current is not None
-        return self.timeline.current

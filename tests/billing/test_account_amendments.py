@@ -170,6 +170,22 @@ def test_a_pause_is_not_committed_and_a_term_that_ended_in_it_is_trued_up_at_the
     assert amounts(journal) == [[("true_up", "least", 1000)], [("true_up", "least", 2879)]]
 
 
+def test_a_plan_that_was_changed_in_a_pause_is_trued_up_at_the_resumption_whatever_zone_it_moved_to() -> None:
+    agreed = terms(commitment("31.00"))
+    moved = rezoned(agreed, "Asia/Tokyo", instant(us("2026-01-01")), instant(us("2026-01-13")))
+    journal = started(commitment("31.00"))
+    journal.pause("2026-01-11")
+    journal.change("2026-01-12", agreed)
+    journal.rezone("2026-01-13", moved)
+    journal.resume("2026-01-21")
+    journal.cancel("2026-01-31")
+    hours_of_january = 31 * 24 - 9
+    assert [brief(one) for one in journal.statements] == [
+        [("true_up", "least", "1", "1000", "2026-01-01", "2026-01-12")],
+        [("true_up", "least", "1", str(round(3100 * 240 / hours_of_january)), "2026-01-21", "2026-01-31")],
+    ]
+
+
 # --- coupons
 
 
