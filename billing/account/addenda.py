@@ -15,6 +15,7 @@ class AddendaRecord(msgspec.Struct, array_like=True):
 
     quantities: dict[str, str] = {}
     stretches: Stretches = {}
+    under: list[int] = []
     charged: list[str] = []
     waiting: list[Charge] = []
     coupons: list[Held] = []
@@ -32,7 +33,7 @@ class Addenda:
 
     def __init__(self, record: AddendaRecord | None) -> None:
         kept = record or _EMPTY
-        self.fees = Fees(kept.quantities, kept.stretches)
+        self.fees = Fees(kept.quantities, kept.stretches, kept.under)
         self.charges = Charges(kept.charged, kept.waiting)
         self.coupons = Coupons(kept.coupons, kept.given)
         self.commitments = Commitments(kept.terms)
@@ -42,6 +43,7 @@ class Addenda:
         kept = AddendaRecord(
             self.fees.quantities,
             self.fees.stretches,
+            list(self.fees.under),
             self.charges.charged,
             self.charges.waiting,
             self.coupons.held,
@@ -50,7 +52,10 @@ class Addenda:
         )
         return None if kept == _EMPTY else kept
 
-    def expire(self, before_us: int) -> None:
-        """Forgets what no usage changes any more, as what it belongs to ended before this instant."""
-        self.coupons.expire(before_us)
+    def expire(self, before_us: int, paid_since_us: int) -> None:
+        """Forgets what no usage changes any more, as what it belongs to ended before this instant.
+
+        What is paid for the open window, since `paid_since_us`, may still be given back as it was paid.
+        """
+        self.coupons.expire(min(before_us, paid_since_us))
         self.commitments.expire(before_us)

@@ -53,6 +53,10 @@ class Coupons:
         for one in self._in_force_at(code, at_us):
             one.until_us = at_us
 
+    def in_force(self, at_us: int) -> tuple[int, ...]:
+        """Returns the numbers of the coupons that are in force for what is paid now."""
+        return tuple([one.number for one in self.held if one.since_us <= at_us and _lasts(one, at_us)])
+
     def check_apply(self, coupon: Coupon, currency: Currency, at_us: int) -> None:
         """Refuses a coupon that is in force already, or one too many.
 
@@ -137,10 +141,12 @@ class Coupons:
 
 
 def _is_in_force(held: Held, draft: Draft) -> bool:
-    """What is billed at the beginning of its time is discounted by what begins by then, else by what began before."""
+    """A fee knows what it was paid under; a charge asks what began by then, what is billed at its end what before."""
     read = _read(held, draft)
     if not draft.discountable or not read.covers(draft.line.price):
         return False
+    if draft.under is not None:
+        return held.number in draft.under
     if draft.paid_us is not None:
         return held.since_us <= draft.paid_us and _lasts(held, draft.paid_us)
     end_us = draft.line.period_end_us

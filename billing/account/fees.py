@@ -1,6 +1,8 @@
 """Recurring prices of one subscription: how many of each, since when, and what a stretch of time owes for them."""
 
+from collections.abc import Iterable
 from decimal import Decimal
+from itertools import groupby
 from typing import NamedTuple
 
 from billing.account.draft import Draft
@@ -9,8 +11,8 @@ from billing.price import Billed
 from billing.quantity import parse_quantity, plain
 from billing.statement import LineKind
 
-Stretches = dict[str, list[tuple[int, str]]]
-"""By the price's code: since when it has been owed how many times."""
+Stretches = dict[str, list[tuple[int, str, list[int]]]]
+"""By the price's code: since when it has been owed how many times, and the coupons in force then."""
 
 
 class OpenWindow(NamedTuple):
@@ -22,54 +24,61 @@ class OpenWindow(NamedTuple):
     end_us: int
 
 
+class _Stretch(NamedTuple):
+    since_us: int
+    quantity: Decimal
+    under: tuple[int, ...]
+
+
 class Fees:
     """The quantities that were changed, and since when each fee has had which in the open window.
 
-    A changed quantity outlives plans: it counts for the recurring price of its code in whichever plan.
+    A changed quantity outlives plans: it counts for the recurring price of its code in whichever plan. `under` are the
+    numbers of the coupons that were in force when the open window began, and its fees were paid.
     """
 
-    def __init__(self, quantities: dict[str, str], stretches: Stretches) -> None:
+    def __init__(self, quantities: dict[str, str], stretches: Stretches, under: Iterable[int]) -> None:
         self.quantities = dict(quantities)
         self.stretches = {code: list(found) for code, found in stretches.items()}
+        self.under = tuple(under)
 
-    def begin(self, window: OpenWindow) -> list[Draft]:
+    def begin(self, window: OpenWindow, under: tuple[int, ...]) -> list[Draft]:
         """A window opens: returns what is paid in advance for it."""
-        self.stretches = {}
+        self.stretches, self.under = {}, under
         return [
-            self._draft(window, fee, LineKind.FEE, self.quantity(fee), window.start_us, window.end_us)
+            self._paid(window, fee, _Stretch(window.start_us, self.quantity(fee), under))
             for fee in _billed(window.tariff, Billed.IN_ADVANCE)
         ]
 
     def unused(self, window: OpenWindow, at_us: int) -> list[Draft]:
         """Returns what is given back of the fees that were paid in advance, for the time from `at_us` on."""
-        return [
-            self._unused(window, fee, at_us)
-            for fee in _billed(window.tariff, Billed.IN_ADVANCE)
-            if at_us < window.end_us
-        ]
+        fees = _billed(window.tariff, Billed.IN_ADVANCE) if at_us < window.end_us else []
+        return [self._unused(window, fee, at_us) for fee in fees]
 
     def in_arrears(self, window: OpenWindow, at_us: int) -> list[Draft]:
         """Returns what is owed for the window that ends at `at_us`: a line for each stretch of one quantity."""
         drafts = []
         for fee in _billed(window.tariff, Billed.IN_ARREARS):
             stretches = self._stretches(window, fee)
-            ends = [*(since_us for since_us, _ in stretches[1:]), at_us]
-            drafts += [
-                self._draft(window, fee, LineKind.FEE, quantity, since_us, until_us)
-                for (since_us, quantity), until_us in zip(stretches, ends, strict=True)
-                if since_us < until_us
-            ]
+            ends = [*(one.since_us for one in stretches[1:]), at_us]
+            # Of a quantity that was changed twice at one instant, or back, nothing is left to see.
+            timed = [(one, end_us) for one, end_us in zip(stretches, ends, strict=True) if one.since_us < end_us]
+            for quantity, found in groupby(timed, key=lambda pair: pair[0].quantity):
+                same = list(found)
+                drafts.append(self._draft(window, fee, LineKind.FEE, quantity, same[0][0].since_us, same[-1][1]))
         return drafts
 
-    def change(self, window: OpenWindow, fee: Fee, quantity: Decimal, at_us: int) -> list[Draft]:
+    def change(
+        self, window: OpenWindow, fee: Fee, quantity: Decimal, at_us: int, under: tuple[int, ...]
+    ) -> list[Draft]:
         """Counts the fee so many times from `at_us` on; returns what was paid too much and what is owed instead."""
+        stretch = _Stretch(at_us, quantity, under)
         in_advance = fee.price.billed is Billed.IN_ADVANCE
-        given_back = [self._unused(window, fee, at_us)] if in_advance else []
-        self.stretches[fee.price.code] = [*self._written(window, fee), (at_us, plain(quantity))]
+        exchanged = [self._unused(window, fee, at_us), self._paid(window, fee, stretch)] if in_advance else []
+        stretches = [*self._stretches(window, fee), stretch]
+        self.stretches[fee.price.code] = [(one.since_us, plain(one.quantity), list(one.under)) for one in stretches]
         self.remember(fee, quantity)
-        if not in_advance:
-            return []
-        return [*given_back, self._draft(window, fee, LineKind.FEE, quantity, at_us, window.end_us)]
+        return exchanged
 
     def remember(self, fee: Fee, quantity: Decimal) -> None:
         """Counts the fee so many times from the next window on: none is open that owes it."""
@@ -80,23 +89,26 @@ class Fees:
         changed = self.quantities.get(fee.price.code)
         return fee.price.quantity if changed is None else parse_quantity(changed)
 
-    def _written(self, window: OpenWindow, fee: Fee) -> list[tuple[int, str]]:
-        return self.stretches.get(fee.price.code) or [(window.start_us, plain(self.quantity(fee)))]
+    def _stretches(self, window: OpenWindow, fee: Fee) -> list[_Stretch]:
+        changed = self.stretches.get(fee.price.code)
+        if changed is None:
+            return [_Stretch(window.start_us, self.quantity(fee), self.under)]
+        return [_Stretch(since_us, parse_quantity(quantity), tuple(under)) for since_us, quantity, under in changed]
 
-    def _stretches(self, window: OpenWindow, fee: Fee) -> list[tuple[int, Decimal]]:
-        return [(since_us, parse_quantity(quantity)) for since_us, quantity in self._written(window, fee)]
+    def _paid(self, window: OpenWindow, fee: Fee, stretch: _Stretch) -> Draft:
+        paid = self._draft(window, fee, LineKind.FEE, stretch.quantity, stretch.since_us, window.end_us)
+        return paid._replace(under=stretch.under)
 
     def _unused(self, window: OpenWindow, fee: Fee, at_us: int) -> Draft:
-        paid_us, quantity = self._stretches(window, fee)[-1]
-        unused = self._draft(window, fee, LineKind.UNUSED_FEE, quantity, at_us, window.end_us)
-        return unused._replace(paid_us=paid_us)
+        newest = self._stretches(window, fee)[-1]
+        unused = self._draft(window, fee, LineKind.UNUSED_FEE, newest.quantity, at_us, window.end_us)
+        return unused._replace(under=newest.under)
 
     def _draft(  # noqa: PLR0913, PLR0917 - a line's fields, no two of which belong together
         self, window: OpenWindow, fee: Fee, kind: LineKind, quantity: Decimal, start_us: int, end_us: int
     ) -> Draft:
         line = window.tariff.fee_line(kind, fee, quantity, window.anchor_us, start_us, end_us)
-        paid_us = start_us if fee.price.billed is Billed.IN_ADVANCE else None
-        return Draft(fee.number, line, window.tariff, paid_us)
+        return Draft(fee.number, line, window.tariff)
 
 
 def _billed(tariff: Tariff, billed: Billed) -> list[Fee]:

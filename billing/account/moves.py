@@ -104,7 +104,8 @@ def change_quantity(one: Subscribed, entry: QuantityChanged) -> list[Line]:
     if current is None or current.trial:
         fees.remember(fee, quantity)
         return []
-    changed = fees.change(_open_window(one, current), fee, quantity, entry.at_us)
+    under = one.addenda.coupons.in_force(entry.at_us)
+    changed = fees.change(_open_window(one, current), fee, quantity, entry.at_us, under)
     one.addenda.commitments.count(changed)
     return _stated(one, [*_adjustments(one), *changed], entry.at_us) if changed else []
 
@@ -147,7 +148,7 @@ def _open(one: Subscribed, at_us: int, end_us: int, *, trial: bool) -> list[Draf
     if trial:
         return []
     one.addenda.commitments.begin(one.tariff, one.anchor_us, at_us)
-    fees = one.addenda.fees.begin(_open_window(one, _current(one)))
+    fees = one.addenda.fees.begin(_open_window(one, _current(one)), one.addenda.coupons.in_force(at_us))
     one.addenda.commitments.count(fees)
     return fees + one.addenda.charges.one_offs(one.tariff, at_us)
 
@@ -206,7 +207,7 @@ def _stated(one: Subscribed, drafts: list[Draft], at_us: int) -> list[Line]:
     one.newest_us = at_us
     before_us = at_us - one.usage_window_us
     one.timeline.expire(before_us, one.final)
-    one.addenda.expire(before_us)
+    one.addenda.expire(before_us, before_us if one.timeline.current is None else one.timeline.current.start_us)
     return lines
 
 

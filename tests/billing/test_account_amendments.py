@@ -245,6 +245,40 @@ def test_an_unused_fee_is_credited_as_it_was_paid() -> None:
     ]
 
 
+def test_a_coupon_at_a_boundary_is_in_force_for_what_is_billed_after_it() -> None:
+    half = Coupon(code="half", percent_off="50")
+    journal = started(fee("base", "31.00"), fee("served", "62.00", billed="in_arrears"))
+    journal.coupon("2026-01-01", half)
+    journal.pause("2026-01-11")  # paid before the coupon came, so given back as paid
+    journal.resume("2026-01-21")
+    journal.no_coupon("2026-01-21", "half")
+    journal.cancel("2026-01-31")
+    assert discounts(journal) == [
+        [(3100, 0)],
+        [(-2100, 0), (1000, 1000)],
+        [(550, 550)],
+        [(-50, -50), (2000, 0)],
+    ]
+
+
+def test_an_unused_fee_of_a_long_period_is_given_back_as_it_was_paid_however_long_ago_its_coupon_ended() -> None:
+    journal = Journal(reload=True)
+    half, year = Coupon(code="half", percent_off="50"), terms(fee("base", "365.00"), period="P1Y")
+    journal.start("2026-01-01", year, coupons=[half])
+    journal.no_coupon("2026-02-01", "half")
+    journal.charge("2026-06-01", "visit", "1", at_once=True)
+    journal.cancel("2026-07-02")
+    assert discounts(journal) == [[(18250, 18250)], [(100, 0)], [(-9150, -9150)]]
+
+
+def test_a_quantity_changed_and_changed_back_at_one_instant_leaves_one_stretch() -> None:
+    journal = started(fee("seats", "31.01", billed="in_arrears", quantity="3"))
+    journal.quantity("2026-01-11", "seats", "5")
+    journal.quantity("2026-01-11", "seats", "3")
+    journal.close("2026-02-01")
+    assert brief(journal.statements[0]) == [("fee", "seats", "3", "9303", "2026-01-01", "2026-02-01")]
+
+
 # --- groups priced together
 
 
