@@ -11,8 +11,8 @@ class Draft(NamedTuple):
     """A line with its amount before coupons, and the place of its price in the plan.
 
     `tariff` is what priced it. Which coupons are in force says `under`, their numbers, of a fee in advance and of what
-    is given back of it; else `paid_us`, the moment of a charge; else the end of the line's time. `before_minor` is what an
-    adjusted window had been billed.
+    is given back of it; else `paid_us`, the moment of a charge; else the end of the line's time. `before_minor` is what
+    an adjusted window had been billed.
     """
 
     place: int
