@@ -15,6 +15,36 @@ from schemas import wire
 from schemas.wire import Record
 
 
+class CouponSaved(Record, frozen=True, kw_only=True):
+    """A coupon was created or changed."""
+
+    FULL_NAME: ClassVar[str] = "beaas.catalog.CouponSaved"
+
+    tenant_id: str
+    """The tenant's code."""
+    coupon: str
+    """The coupon's code."""
+    definition: str
+    """Its definition, JSON."""
+
+    def to_wire(self) -> dict[str, object]:
+        """Returns the fields as the Avro writer takes them; raises `Unencodable`."""
+        return {
+            "tenant_id": wire.text(self.tenant_id, "CouponSaved.tenant_id"),
+            "coupon": wire.text(self.coupon, "CouponSaved.coupon"),
+            "definition": wire.text(self.definition, "CouponSaved.definition"),
+        }
+
+    @classmethod
+    def from_wire(cls, fields: Mapping[str, Any]) -> Self:
+        """Returns the record of resolved fields; raises `UndecodableRecord`."""
+        return cls(
+            tenant_id=fields["tenant_id"],
+            coupon=fields["coupon"],
+            definition=fields["definition"],
+        )
+
+
 class MeterSaved(Record, frozen=True, kw_only=True):
     """A meter was created or changed."""
 
@@ -299,11 +329,13 @@ class InvoiceLineKind(StrEnum):
     ADJUSTMENT = "adjustment"
     UNUSED_FEE = "unused_fee"
     USAGE = "usage"
+    TRUE_UP = "true_up"
     FEE = "fee"
+    CHARGE = "charge"
 
 
 class InvoiceLine(Record, frozen=True, kw_only=True):
-    """One charge, rounded once."""
+    """One charge, rounded once, less what coupons take off."""
 
     FULL_NAME: ClassVar[str] = "beaas.invoice.InvoiceLine"
 
@@ -316,7 +348,7 @@ class InvoiceLine(Record, frozen=True, kw_only=True):
     quantity: str
     """A decimal."""
     amount_minor: int
-    """In minor units, before tax."""
+    """In minor units, before tax, after the discount."""
     period_start: datetime
     """The window's first moment."""
     period_end: datetime
@@ -325,6 +357,8 @@ class InvoiceLine(Record, frozen=True, kw_only=True):
     """Whether tax is owed on it."""
     events: int
     """How many usage events stand behind it."""
+    discount_minor: int = 0
+    """What coupons took off, in minor units; amount and discount are what it was before."""
 
     def to_wire(self) -> dict[str, object]:
         """Returns the fields as the Avro writer takes them; raises `Unencodable`."""
@@ -338,6 +372,7 @@ class InvoiceLine(Record, frozen=True, kw_only=True):
             "period_end": wire.micros(self.period_end, "InvoiceLine.period_end"),
             "taxable": wire.truth(self.taxable, "InvoiceLine.taxable"),
             "events": wire.whole(self.events, "InvoiceLine.events", 64),
+            "discount_minor": wire.minor(self.discount_minor, "InvoiceLine.discount_minor", 76),
         }
 
     @classmethod
@@ -353,6 +388,7 @@ class InvoiceLine(Record, frozen=True, kw_only=True):
             period_end=wire.instant(fields["period_end"], "InvoiceLine.period_end"),
             taxable=fields["taxable"],
             events=fields["events"],
+            discount_minor=wire.amount(fields["discount_minor"], "InvoiceLine.discount_minor", 76),
         )
 
 
@@ -389,6 +425,8 @@ class InvoiceFinalized(Record, frozen=True, kw_only=True):
     """What is left to pay."""
     lines: tuple[InvoiceLine, ...]
     """In the invoice's order."""
+    tzdata: str = ""
+    """The version of the tz database that its boundaries were counted with."""
 
     def to_wire(self) -> dict[str, object]:
         """Returns the fields as the Avro writer takes them; raises `Unencodable`."""
@@ -407,6 +445,7 @@ class InvoiceFinalized(Record, frozen=True, kw_only=True):
             "credit_applied_minor": wire.minor(self.credit_applied_minor, "InvoiceFinalized.credit_applied_minor", 76),
             "amount_due_minor": wire.minor(self.amount_due_minor, "InvoiceFinalized.amount_due_minor", 76),
             "lines": wire.records(self.lines, "InvoiceFinalized.lines", InvoiceLine),
+            "tzdata": wire.text(self.tzdata, "InvoiceFinalized.tzdata"),
         }
 
     @classmethod
@@ -429,6 +468,7 @@ class InvoiceFinalized(Record, frozen=True, kw_only=True):
             ),
             amount_due_minor=wire.amount(fields["amount_due_minor"], "InvoiceFinalized.amount_due_minor", 76),
             lines=tuple(InvoiceLine.from_wire(item) for item in fields["lines"]),
+            tzdata=fields["tzdata"],
         )
 
 
@@ -470,13 +510,15 @@ class LedgerPosted(Record, frozen=True, kw_only=True):
     customer_id: str
     """The customer."""
     invoice_id: str | None = None
-    """The invoice that caused it."""
+    """The invoice that caused it, if one did."""
     currency: str
     """ISO 4217 code."""
     posted_at: datetime
-    """The invoice's moment."""
+    """The moment of what caused it."""
     postings: tuple[Posting, ...]
     """At least two."""
+    grant_id: str | None = None
+    """The grant of prepaid credit that caused it, if one did."""
 
     def to_wire(self) -> dict[str, object]:
         """Returns the fields as the Avro writer takes them; raises `Unencodable`."""
@@ -488,6 +530,7 @@ class LedgerPosted(Record, frozen=True, kw_only=True):
             "currency": wire.text(self.currency, "LedgerPosted.currency"),
             "posted_at": wire.micros(self.posted_at, "LedgerPosted.posted_at"),
             "postings": wire.records(self.postings, "LedgerPosted.postings", Posting),
+            "grant_id": None if self.grant_id is None else wire.text(self.grant_id, "LedgerPosted.grant_id"),
         }
 
     @classmethod
@@ -501,6 +544,7 @@ class LedgerPosted(Record, frozen=True, kw_only=True):
             currency=fields["currency"],
             posted_at=wire.instant(fields["posted_at"], "LedgerPosted.posted_at"),
             postings=tuple(Posting.from_wire(item) for item in fields["postings"]),
+            grant_id=fields["grant_id"],
         )
 
 
@@ -510,11 +554,13 @@ class LineKind(StrEnum):
     ADJUSTMENT = "adjustment"
     UNUSED_FEE = "unused_fee"
     USAGE = "usage"
+    TRUE_UP = "true_up"
     FEE = "fee"
+    CHARGE = "charge"
 
 
 class Line(Record, frozen=True, kw_only=True):
-    """One charge, rounded once."""
+    """One charge, rounded once, less what coupons take off."""
 
     FULL_NAME: ClassVar[str] = "beaas.rating.Line"
 
@@ -527,7 +573,7 @@ class Line(Record, frozen=True, kw_only=True):
     quantity: str
     """A decimal."""
     amount_minor: int
-    """In minor units, before tax."""
+    """In minor units, before tax, after the discount."""
     period_start: datetime
     """The window's first moment."""
     period_end: datetime
@@ -536,6 +582,8 @@ class Line(Record, frozen=True, kw_only=True):
     """Whether tax is owed on it."""
     events: int
     """How many usage events stand behind it."""
+    discount_minor: int = 0
+    """What coupons took off, in minor units; amount and discount are what it was before."""
 
     def to_wire(self) -> dict[str, object]:
         """Returns the fields as the Avro writer takes them; raises `Unencodable`."""
@@ -549,6 +597,7 @@ class Line(Record, frozen=True, kw_only=True):
             "period_end": wire.micros(self.period_end, "Line.period_end"),
             "taxable": wire.truth(self.taxable, "Line.taxable"),
             "events": wire.whole(self.events, "Line.events", 64),
+            "discount_minor": wire.minor(self.discount_minor, "Line.discount_minor", 76),
         }
 
     @classmethod
@@ -564,6 +613,7 @@ class Line(Record, frozen=True, kw_only=True):
             period_end=wire.instant(fields["period_end"], "Line.period_end"),
             taxable=fields["taxable"],
             events=fields["events"],
+            discount_minor=wire.amount(fields["discount_minor"], "Line.discount_minor", 76),
         )
 
 
@@ -602,6 +652,8 @@ class StatementClosed(Record, frozen=True, kw_only=True):
     """Where that command stands."""
     lines: tuple[Line, ...]
     """Empty where nothing is owed: then no invoice is drawn."""
+    tzdata: str = ""
+    """The version of the tz database that its boundaries were counted with."""
 
     def to_wire(self) -> dict[str, object]:
         """Returns the fields as the Avro writer takes them; raises `Unencodable`."""
@@ -621,6 +673,7 @@ class StatementClosed(Record, frozen=True, kw_only=True):
             "journal_partition": wire.whole(self.journal_partition, "StatementClosed.journal_partition", 32),
             "journal_offset": wire.whole(self.journal_offset, "StatementClosed.journal_offset", 64),
             "lines": wire.records(self.lines, "StatementClosed.lines", Line),
+            "tzdata": wire.text(self.tzdata, "StatementClosed.tzdata"),
         }
 
     @classmethod
@@ -642,6 +695,199 @@ class StatementClosed(Record, frozen=True, kw_only=True):
             journal_partition=fields["journal_partition"],
             journal_offset=fields["journal_offset"],
             lines=tuple(Line.from_wire(item) for item in fields["lines"]),
+            tzdata=fields["tzdata"],
+        )
+
+
+class ChargeAdded(Record, frozen=True, kw_only=True):
+    """One charge: on an invoice at once, or on the next one."""
+
+    FULL_NAME: ClassVar[str] = "beaas.subscription.ChargeAdded"
+
+    command_id: str
+    """Unique; a repeat changes nothing."""
+    tenant_id: str
+    """The tenant's code."""
+    customer_id: str
+    """The customer."""
+    subscription_id: str
+    """The subscription."""
+    at: datetime
+    """When it was added."""
+    correlation_id: str = ""
+    """What this command belongs to."""
+    code: str
+    """What its line has for a price."""
+    amount: str
+    """A decimal in major units, not 0; below 0 it is given back."""
+    quantity: str = "1"
+    """A decimal above 0."""
+    taxable: bool = True
+    """Whether tax is owed on it."""
+    at_once: bool = False
+    """Whether it has an invoice now."""
+
+    def to_wire(self) -> dict[str, object]:
+        """Returns the fields as the Avro writer takes them; raises `Unencodable`."""
+        return {
+            "command_id": wire.text(self.command_id, "ChargeAdded.command_id"),
+            "tenant_id": wire.text(self.tenant_id, "ChargeAdded.tenant_id"),
+            "customer_id": wire.text(self.customer_id, "ChargeAdded.customer_id"),
+            "subscription_id": wire.text(self.subscription_id, "ChargeAdded.subscription_id"),
+            "at": wire.micros(self.at, "ChargeAdded.at"),
+            "correlation_id": wire.text(self.correlation_id, "ChargeAdded.correlation_id"),
+            "code": wire.text(self.code, "ChargeAdded.code"),
+            "amount": wire.text(self.amount, "ChargeAdded.amount"),
+            "quantity": wire.text(self.quantity, "ChargeAdded.quantity"),
+            "taxable": wire.truth(self.taxable, "ChargeAdded.taxable"),
+            "at_once": wire.truth(self.at_once, "ChargeAdded.at_once"),
+        }
+
+    @classmethod
+    def from_wire(cls, fields: Mapping[str, Any]) -> Self:
+        """Returns the record of resolved fields; raises `UndecodableRecord`."""
+        return cls(
+            command_id=fields["command_id"],
+            tenant_id=fields["tenant_id"],
+            customer_id=fields["customer_id"],
+            subscription_id=fields["subscription_id"],
+            at=wire.instant(fields["at"], "ChargeAdded.at"),
+            correlation_id=fields["correlation_id"],
+            code=fields["code"],
+            amount=fields["amount"],
+            quantity=fields["quantity"],
+            taxable=fields["taxable"],
+            at_once=fields["at_once"],
+        )
+
+
+class Coupon(Record, frozen=True, kw_only=True):
+    """A discount: one of `percent_off` and `amount_off` is given."""
+
+    FULL_NAME: ClassVar[str] = "beaas.subscription.Coupon"
+
+    code: str
+    """The coupon's code."""
+    percent_off: str | None = None
+    """A decimal, of each line."""
+    amount_off: str | None = None
+    """A decimal in major units, once a period."""
+    periods: int | None = None
+    """How many billing periods, the one that it begins in counted; null: without end."""
+    prices: tuple[str, ...] = ()
+    """The codes of the prices whose lines it is for; none: all."""
+
+    def to_wire(self) -> dict[str, object]:
+        """Returns the fields as the Avro writer takes them; raises `Unencodable`."""
+        return {
+            "code": wire.text(self.code, "Coupon.code"),
+            "percent_off": None if self.percent_off is None else wire.text(self.percent_off, "Coupon.percent_off"),
+            "amount_off": None if self.amount_off is None else wire.text(self.amount_off, "Coupon.amount_off"),
+            "periods": None if self.periods is None else wire.whole(self.periods, "Coupon.periods", 32),
+            "prices": wire.strings(self.prices, "Coupon.prices"),
+        }
+
+    @classmethod
+    def from_wire(cls, fields: Mapping[str, Any]) -> Self:
+        """Returns the record of resolved fields; raises `UndecodableRecord`."""
+        return cls(
+            code=fields["code"],
+            percent_off=fields["percent_off"],
+            amount_off=fields["amount_off"],
+            periods=fields["periods"],
+            prices=tuple(fields["prices"]),
+        )
+
+
+class CouponApplied(Record, frozen=True, kw_only=True):
+    """From `at` on the coupon is in force."""
+
+    FULL_NAME: ClassVar[str] = "beaas.subscription.CouponApplied"
+
+    command_id: str
+    """Unique; a repeat changes nothing."""
+    tenant_id: str
+    """The tenant's code."""
+    customer_id: str
+    """The customer."""
+    subscription_id: str
+    """The subscription."""
+    at: datetime
+    """When it was applied."""
+    correlation_id: str = ""
+    """What this command belongs to."""
+    coupon: Coupon
+    """The coupon as it was then."""
+
+    def to_wire(self) -> dict[str, object]:
+        """Returns the fields as the Avro writer takes them; raises `Unencodable`."""
+        return {
+            "command_id": wire.text(self.command_id, "CouponApplied.command_id"),
+            "tenant_id": wire.text(self.tenant_id, "CouponApplied.tenant_id"),
+            "customer_id": wire.text(self.customer_id, "CouponApplied.customer_id"),
+            "subscription_id": wire.text(self.subscription_id, "CouponApplied.subscription_id"),
+            "at": wire.micros(self.at, "CouponApplied.at"),
+            "correlation_id": wire.text(self.correlation_id, "CouponApplied.correlation_id"),
+            "coupon": wire.nested(self.coupon, "CouponApplied.coupon", Coupon),
+        }
+
+    @classmethod
+    def from_wire(cls, fields: Mapping[str, Any]) -> Self:
+        """Returns the record of resolved fields; raises `UndecodableRecord`."""
+        return cls(
+            command_id=fields["command_id"],
+            tenant_id=fields["tenant_id"],
+            customer_id=fields["customer_id"],
+            subscription_id=fields["subscription_id"],
+            at=wire.instant(fields["at"], "CouponApplied.at"),
+            correlation_id=fields["correlation_id"],
+            coupon=Coupon.from_wire(fields["coupon"]),
+        )
+
+
+class CouponRemoved(Record, frozen=True, kw_only=True):
+    """From `at` on the coupon is in force no more."""
+
+    FULL_NAME: ClassVar[str] = "beaas.subscription.CouponRemoved"
+
+    command_id: str
+    """Unique; a repeat changes nothing."""
+    tenant_id: str
+    """The tenant's code."""
+    customer_id: str
+    """The customer."""
+    subscription_id: str
+    """The subscription."""
+    at: datetime
+    """When it was removed."""
+    correlation_id: str = ""
+    """What this command belongs to."""
+    code: str
+    """The coupon's code."""
+
+    def to_wire(self) -> dict[str, object]:
+        """Returns the fields as the Avro writer takes them; raises `Unencodable`."""
+        return {
+            "command_id": wire.text(self.command_id, "CouponRemoved.command_id"),
+            "tenant_id": wire.text(self.tenant_id, "CouponRemoved.tenant_id"),
+            "customer_id": wire.text(self.customer_id, "CouponRemoved.customer_id"),
+            "subscription_id": wire.text(self.subscription_id, "CouponRemoved.subscription_id"),
+            "at": wire.micros(self.at, "CouponRemoved.at"),
+            "correlation_id": wire.text(self.correlation_id, "CouponRemoved.correlation_id"),
+            "code": wire.text(self.code, "CouponRemoved.code"),
+        }
+
+    @classmethod
+    def from_wire(cls, fields: Mapping[str, Any]) -> Self:
+        """Returns the record of resolved fields; raises `UndecodableRecord`."""
+        return cls(
+            command_id=fields["command_id"],
+            tenant_id=fields["tenant_id"],
+            customer_id=fields["customer_id"],
+            subscription_id=fields["subscription_id"],
+            at=wire.instant(fields["at"], "CouponRemoved.at"),
+            correlation_id=fields["correlation_id"],
+            code=fields["code"],
         )
 
 
@@ -687,6 +933,32 @@ class CycleClosed(Record, frozen=True, kw_only=True):
         )
 
 
+class FormerZone(Record, frozen=True, kw_only=True):
+    """A zone before, and the wall time up to which boundaries fall in it."""
+
+    FULL_NAME: ClassVar[str] = "beaas.subscription.FormerZone"
+
+    timezone: str
+    """IANA name."""
+    until: str
+    """The last wall time that is read in it: ISO 8601 without an offset."""
+
+    def to_wire(self) -> dict[str, object]:
+        """Returns the fields as the Avro writer takes them; raises `Unencodable`."""
+        return {
+            "timezone": wire.text(self.timezone, "FormerZone.timezone"),
+            "until": wire.text(self.until, "FormerZone.until"),
+        }
+
+    @classmethod
+    def from_wire(cls, fields: Mapping[str, Any]) -> Self:
+        """Returns the record of resolved fields; raises `UndecodableRecord`."""
+        return cls(
+            timezone=fields["timezone"],
+            until=fields["until"],
+        )
+
+
 class Terms(Record, frozen=True, kw_only=True):
     """All that pricing a subscription needs."""
 
@@ -708,6 +980,8 @@ class Terms(Record, frozen=True, kw_only=True):
     """The meters that the prices use: a JSON array of definitions as in the catalogue."""
     prices: str
     """The prices in the plan's order: a JSON array of definitions as in the catalogue."""
+    former_zones: tuple[FormerZone, ...] = ()
+    """The zones before `timezone`, oldest first; none where it never changed."""
 
     def to_wire(self) -> dict[str, object]:
         """Returns the fields as the Avro writer takes them; raises `Unencodable`."""
@@ -720,6 +994,7 @@ class Terms(Record, frozen=True, kw_only=True):
             "tax_percent": wire.text(self.tax_percent, "Terms.tax_percent"),
             "meters": wire.text(self.meters, "Terms.meters"),
             "prices": wire.text(self.prices, "Terms.prices"),
+            "former_zones": wire.records(self.former_zones, "Terms.former_zones", FormerZone),
         }
 
     @classmethod
@@ -734,6 +1009,7 @@ class Terms(Record, frozen=True, kw_only=True):
             tax_percent=fields["tax_percent"],
             meters=fields["meters"],
             prices=fields["prices"],
+            former_zones=tuple(FormerZone.from_wire(item) for item in fields["former_zones"]),
         )
 
 
@@ -780,6 +1056,56 @@ class PlanChanged(Record, frozen=True, kw_only=True):
             at=wire.instant(fields["at"], "PlanChanged.at"),
             correlation_id=fields["correlation_id"],
             terms=Terms.from_wire(fields["terms"]),
+        )
+
+
+class QuantityChanged(Record, frozen=True, kw_only=True):
+    """From `at` on a recurring price is owed so many times, whatever its plan says."""
+
+    FULL_NAME: ClassVar[str] = "beaas.subscription.QuantityChanged"
+
+    command_id: str
+    """Unique; a repeat changes nothing."""
+    tenant_id: str
+    """The tenant's code."""
+    customer_id: str
+    """The customer."""
+    subscription_id: str
+    """The subscription."""
+    at: datetime
+    """When it changes."""
+    correlation_id: str = ""
+    """What this command belongs to."""
+    price: str
+    """The price's code."""
+    quantity: str
+    """A decimal, at least 0."""
+
+    def to_wire(self) -> dict[str, object]:
+        """Returns the fields as the Avro writer takes them; raises `Unencodable`."""
+        return {
+            "command_id": wire.text(self.command_id, "QuantityChanged.command_id"),
+            "tenant_id": wire.text(self.tenant_id, "QuantityChanged.tenant_id"),
+            "customer_id": wire.text(self.customer_id, "QuantityChanged.customer_id"),
+            "subscription_id": wire.text(self.subscription_id, "QuantityChanged.subscription_id"),
+            "at": wire.micros(self.at, "QuantityChanged.at"),
+            "correlation_id": wire.text(self.correlation_id, "QuantityChanged.correlation_id"),
+            "price": wire.text(self.price, "QuantityChanged.price"),
+            "quantity": wire.text(self.quantity, "QuantityChanged.quantity"),
+        }
+
+    @classmethod
+    def from_wire(cls, fields: Mapping[str, Any]) -> Self:
+        """Returns the record of resolved fields; raises `UndecodableRecord`."""
+        return cls(
+            command_id=fields["command_id"],
+            tenant_id=fields["tenant_id"],
+            customer_id=fields["customer_id"],
+            subscription_id=fields["subscription_id"],
+            at=wire.instant(fields["at"], "QuantityChanged.at"),
+            correlation_id=fields["correlation_id"],
+            price=fields["price"],
+            quantity=fields["quantity"],
         )
 
 
@@ -932,6 +1258,8 @@ class SubscriptionStarted(Record, frozen=True, kw_only=True):
     """All that pricing needs."""
     trial_end: datetime | None = None
     """Until then usage is measured and not billed."""
+    coupons: tuple[Coupon, ...] = ()
+    """In force from the start on."""
 
     def to_wire(self) -> dict[str, object]:
         """Returns the fields as the Avro writer takes them; raises `Unencodable`."""
@@ -947,6 +1275,7 @@ class SubscriptionStarted(Record, frozen=True, kw_only=True):
             "trial_end": None
             if self.trial_end is None
             else wire.micros(self.trial_end, "SubscriptionStarted.trial_end"),
+            "coupons": wire.records(self.coupons, "SubscriptionStarted.coupons", Coupon),
         }
 
     @classmethod
@@ -964,6 +1293,7 @@ class SubscriptionStarted(Record, frozen=True, kw_only=True):
             trial_end=None
             if fields["trial_end"] is None
             else wire.instant(fields["trial_end"], "SubscriptionStarted.trial_end"),
+            coupons=tuple(Coupon.from_wire(item) for item in fields["coupons"]),
         )
 
 
@@ -985,7 +1315,7 @@ class SubscriptionStateChanged(Record, frozen=True, kw_only=True):
     state_before: str | None = None
     """The state it left; null for a new one."""
     state: str
-    """pending, trialing, active, paused, canceled or expired."""
+    """pending, trialing, active, paused or canceled."""
     at: datetime
     """When the move takes effect."""
 
@@ -1016,6 +1346,52 @@ class SubscriptionStateChanged(Record, frozen=True, kw_only=True):
             state_before=fields["state_before"],
             state=fields["state"],
             at=wire.instant(fields["at"], "SubscriptionStateChanged.at"),
+        )
+
+
+class ZoneChanged(Record, frozen=True, kw_only=True):
+    """The boundaries after the open period fall in another zone; the terms are those agreed, with it and the former."""
+
+    FULL_NAME: ClassVar[str] = "beaas.subscription.ZoneChanged"
+
+    command_id: str
+    """Unique; a repeat changes nothing."""
+    tenant_id: str
+    """The tenant's code."""
+    customer_id: str
+    """The customer."""
+    subscription_id: str
+    """The subscription."""
+    at: datetime
+    """When it changes."""
+    correlation_id: str = ""
+    """What this command belongs to."""
+    terms: Terms
+    """All that pricing needs."""
+
+    def to_wire(self) -> dict[str, object]:
+        """Returns the fields as the Avro writer takes them; raises `Unencodable`."""
+        return {
+            "command_id": wire.text(self.command_id, "ZoneChanged.command_id"),
+            "tenant_id": wire.text(self.tenant_id, "ZoneChanged.tenant_id"),
+            "customer_id": wire.text(self.customer_id, "ZoneChanged.customer_id"),
+            "subscription_id": wire.text(self.subscription_id, "ZoneChanged.subscription_id"),
+            "at": wire.micros(self.at, "ZoneChanged.at"),
+            "correlation_id": wire.text(self.correlation_id, "ZoneChanged.correlation_id"),
+            "terms": wire.nested(self.terms, "ZoneChanged.terms", Terms),
+        }
+
+    @classmethod
+    def from_wire(cls, fields: Mapping[str, Any]) -> Self:
+        """Returns the record of resolved fields; raises `UndecodableRecord`."""
+        return cls(
+            command_id=fields["command_id"],
+            tenant_id=fields["tenant_id"],
+            customer_id=fields["customer_id"],
+            subscription_id=fields["subscription_id"],
+            at=wire.instant(fields["at"], "ZoneChanged.at"),
+            correlation_id=fields["correlation_id"],
+            terms=Terms.from_wire(fields["terms"]),
         )
 
 
@@ -1221,6 +1597,7 @@ RECORDS: Final[Mapping[str, type[Record]]] = MappingProxyType(
     {
         record.FULL_NAME: record
         for record in (
+            CouponSaved,
             MeterSaved,
             PlanVersionPublished,
             TenantSaved,
@@ -1230,13 +1607,18 @@ RECORDS: Final[Mapping[str, type[Record]]] = MappingProxyType(
             InvoiceFinalized,
             LedgerPosted,
             StatementClosed,
+            ChargeAdded,
+            CouponApplied,
+            CouponRemoved,
             CycleClosed,
             PlanChanged,
+            QuantityChanged,
             SubscriptionCanceled,
             SubscriptionPaused,
             SubscriptionResumed,
             SubscriptionStarted,
             SubscriptionStateChanged,
+            ZoneChanged,
             UsageParked,
             UsageRecorded,
             UsageTotal,

@@ -71,6 +71,11 @@ JOURNAL: Final = Topic(
         "beaas.usage.UsageVoided",
         "beaas.subscription.SubscriptionStarted",
         "beaas.subscription.PlanChanged",
+        "beaas.subscription.ZoneChanged",
+        "beaas.subscription.QuantityChanged",
+        "beaas.subscription.ChargeAdded",
+        "beaas.subscription.CouponApplied",
+        "beaas.subscription.CouponRemoved",
         "beaas.subscription.SubscriptionPaused",
         "beaas.subscription.SubscriptionResumed",
         "beaas.subscription.SubscriptionCanceled",
@@ -93,7 +98,12 @@ USAGE_TOTALS: Final = Topic(
 CUSTOMER: Final = Topic(name="customer", records=("beaas.customer.CustomerSaved",))
 CATALOG: Final = Topic(
     name="catalog",
-    records=("beaas.catalog.TenantSaved", "beaas.catalog.MeterSaved", "beaas.catalog.PlanVersionPublished"),
+    records=(
+        "beaas.catalog.TenantSaved",
+        "beaas.catalog.MeterSaved",
+        "beaas.catalog.PlanVersionPublished",
+        "beaas.catalog.CouponSaved",
+    ),
 )
 SUBSCRIPTION: Final = Topic(name="subscription", records=("beaas.subscription.SubscriptionStateChanged",))
 INVOICE: Final = Topic(name="invoice", records=("beaas.invoice.InvoiceFinalized",), max_message_bytes=16 * _MIB)

@@ -59,6 +59,13 @@ def texts(value: object, field: str) -> dict[str, str]:
     return {text(key, field): text(item, field) for key, item in value.items()}
 
 
+def strings(value: object, field: str) -> list[str]:
+    """Returns the wire form of a tuple of strings."""
+    if type(value) is not tuple:
+        raise _refused(value, field, "a tuple of strings")
+    return [text(item, field) for item in value]
+
+
 def octets(value: object, field: str) -> bytes:
     """Returns bytes."""
     if type(value) is not bytes:
@@ -103,9 +110,10 @@ def minor(value: object, field: str, precision: int) -> bytes:
     return value.to_bytes((value + (value < 0)).bit_length() // 8 + 1, "big", signed=True)
 
 
-def amount(value: bytes, field: str, precision: int) -> int:
-    """Returns the minor units that such bytes write."""
-    number = int.from_bytes(value, "big", signed=True)
+def amount(value: bytes | str, field: str, precision: int) -> int:
+    """Returns the minor units that such bytes write, or a text in their place: so Avro's reader gives a default."""
+    octets_of_amount = value.encode("latin-1") if isinstance(value, str) else value
+    number = int.from_bytes(octets_of_amount, "big", signed=True)
     if abs(number) >= 10**precision:
         raise UndecodableRecord("amount-out-of-range", f"{field}: more than {precision} digits")
     return number

@@ -28,7 +28,7 @@ def exponents(list_one: Path) -> tuple[str, dict[str, int]]:
 
 def table(published: str, found: dict[str, int]) -> str:
     """Returns the lines between the marks: one line an exponent's codes, most common exponent first."""
-    lines = [f'PUBLISHED: Final = "{published}"  # the date of ISO\'s list\n', "_CODES: Final = {\n"]
+    lines = [f"# ISO's list of {published}\n", "_CODES: Final = {\n"]
     for digits in sorted(set(found.values())):
         codes = [code for code, exponent in found.items() if exponent == digits]
         rows = [" ".join(codes[at : at + 24]) for at in range(0, len(codes), 24)]

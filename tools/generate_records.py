@@ -92,7 +92,7 @@ class Module:
                 return self._complex(schema, namespace)
         raise SystemExit(f"no Python type is known for {schema!r}; teach it to tools/generate_records.py")
 
-    def _complex(self, schema: Schema, namespace: str) -> Conversion:
+    def _complex(self, schema: Schema, namespace: str) -> Conversion:  # noqa: PLR0911 - one for each kind of type
         match schema:
             case {"type": "long", "logicalType": "timestamp-micros"}:
                 return Conversion("datetime", "wire.micros({value}, {label})", "wire.instant({value}, {label})")
@@ -101,6 +101,8 @@ class Module:
                 return Conversion("int", to_wire, f"wire.amount({{value}}, {{label}}, {digits})")
             case {"type": "map", "values": "string"}:
                 return Conversion("dict[str, str]", "wire.texts({value}, {label})", "{value}")
+            case {"type": "array", "items": "string"}:
+                return Conversion("tuple[str, ...]", "wire.strings({value}, {label})", "tuple({value})")
             case {"type": "array", "items": {"type": "record"} as item}:
                 kind = self.define(item, namespace)
                 from_wire = f"tuple({kind}.from_wire(item) for item in {{value}})"
@@ -196,6 +198,8 @@ def _default(entry: Schema) -> str:
     if "default" not in entry:
         return ""
     match entry["default"]:
+        case str(octets) if isinstance(entry["type"], dict) and entry["type"].get("logicalType") == "decimal":
+            return f" = {int.from_bytes(octets.encode('latin-1'), 'big', signed=True)}"
         case dict(entries) if not entries:
             return " = msgspec.field(default_factory=dict)"
         case []:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 
@@ -13,7 +14,7 @@ from billing.money import round_to_minor
 from billing.quantity import EXACT, canonical, parse_quantity
 from billing.statement import Line, LineKind
 
-MOST_WAITING = 1_000
+MOST_WAITING: Final = 1_000
 
 
 class Charge(msgspec.Struct, array_like=True, frozen=True):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
@@ -14,7 +15,7 @@ from billing.entry import Coupon
 from billing.errors import IllegalTransition
 from billing.statement import Line
 
-MOST_IN_FORCE = 100
+MOST_HELD: Final = 1_000  # ended ones too, until no usage that they could count for is taken any more
 
 
 class Held(msgspec.Struct, array_like=True):
@@ -67,8 +68,10 @@ class Coupons:
         discount(coupon, currency)
         if self._in_force_at(coupon.code, at_us):
             raise IllegalTransition(f"coupon {coupon.code} is in force already; remove it first")
-        if len(self.held) >= MOST_IN_FORCE:
-            raise IllegalTransition(f"a subscription has {MOST_IN_FORCE} coupons at most; remove one first")
+        if len(self.held) >= MOST_HELD:
+            raise IllegalTransition(
+                f"{MOST_HELD} coupons were applied to the subscription lately; wait until some expire"
+            )
 
     def check_remove(self, code: str, at_us: int) -> None:
         """Refuses to remove a coupon that is not in force.

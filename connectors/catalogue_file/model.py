@@ -3,14 +3,18 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import NewType
+from typing import Final, NewType
 
 from billing.entry import CustomerId, SubscriptionId, TenantId
 
+MOST_COUPONS: Final = 32
+"""How many coupons a subscription may have at once: all of them travel with it."""
+
 MeterCode = NewType("MeterCode", str)
 PlanCode = NewType("PlanCode", str)
+CouponCode = NewType("CouponCode", str)
 Definition = NewType("Definition", str)
-"""A meter's or price's definition as the catalogue wrote it: a JSON object with sorted keys, scalars as written."""
+"""What the catalogue wrote of a meter, a price or a coupon: a JSON object with sorted keys, scalars as written."""
 
 
 class Anchor(StrEnum):
@@ -42,6 +46,14 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Coupon:
+    """What a subscription may be given off."""
+
+    code: CouponCode
+    definition: Definition
+
+
+@dataclass(frozen=True, slots=True)
 class Customer:
     """Who is billed."""
 
@@ -53,7 +65,7 @@ class Customer:
 class Subscription:
     """A customer's plan from `start` on; canceled at the end of its period number `periods`, if that is given.
 
-    Before `trial_end` usage is measured and nothing is billed.
+    Before `trial_end` usage is measured and nothing is billed. It begins with `coupons`, in their order.
     """
 
     code: SubscriptionId
@@ -63,6 +75,7 @@ class Subscription:
     anchor: Anchor
     periods: int | None = None
     trial_end: datetime | None = None
+    coupons: tuple[CouponCode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +91,7 @@ class Tenant:
     plans: tuple[Plan, ...]
     customers: tuple[Customer, ...]
     subscriptions: tuple[Subscription, ...]
+    coupons: tuple[Coupon, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ no stand-in is ever used, and the rest of the file is still checked.
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -25,6 +25,7 @@ LAST_YEAR: Final = 2999
 _INTEGER: Final = re.compile(r"[0-9]{1,9}")
 _MARKS: Final = frozenset("._-:@+")
 Choice = TypeVar("Choice", bound=StrEnum)
+Item = TypeVar("Item")
 
 
 def is_code(text: str) -> bool:
@@ -110,7 +111,7 @@ class Section:
 
     def code(self, name: str = "code") -> str:
         """Returns the required code, see `is_code`."""
-        return self.text(name, _check_code)
+        return self.text(name, check_code)
 
     def name(self, name: str, default: str) -> str:
         """Returns a name for people: 1 to 200 printable characters."""
@@ -159,12 +160,53 @@ class Section:
         elif found is not None:
             self.wrong(name, f"is {_kind(found)}; a list is expected")
 
+    def texts(self, name: str) -> list[str]:
+        """Returns the texts of a list; what is none of them is a problem, and a field that is missing has none."""
+        found = []
+        for item, path in self.items(name):
+            if isinstance(item, Scalar) and not item.absent:
+                found.append(item.text)
+            else:
+                self.problems.add(item.line, path, f"is {_kind(item)}; a text is expected")
+        return found
+
     def close(self) -> None:
         """Notes every field that nobody asked for."""
         for name in self.mapping.fields:
             if name not in self.asked:
                 allowed = ", ".join(sorted(self.asked))
                 self.problems.add(self.line(name), self.at(name[:60]), f"is no field here; allowed are {allowed}")
+
+
+def distinct(
+    section: Section,
+    name: str,
+    read: Callable[[Section], Item],
+    code: Callable[[Item], str],
+    *,
+    required: bool = False,
+) -> dict[str, Item]:
+    """Returns the items of a list by their codes; a code that stands twice is a problem."""
+    found: dict[str, Item] = {}
+    lines: dict[str, int] = {}
+    for node, path in section.items(name, required=required):
+        inner = Section.of(node, path, section.problems)
+        item = read(inner)
+        inner.close()
+        if code(item) in found:
+            inner.wrong("code", f"{code(item)!r} stands twice, first in line {lines[code(item)]}; codes are unique")
+        elif code(item):
+            found[code(item)], lines[code(item)] = item, inner.line("code")
+    return found
+
+
+def reference(section: Section, name: str, code: str, known: Iterable[str]) -> str:
+    """Returns the code if it is known; else that is a problem, and '' stands in."""
+    if code in known:
+        return code
+    listed = ", ".join(sorted(known)[:10]) or "none"
+    section.wrong(name, f"{code[:80]!r} is no {name.removesuffix('s')} of this tenant in this file; there are {listed}")
+    return ""
 
 
 def _kind(node: Node) -> str:
@@ -177,10 +219,15 @@ def _kind(node: Node) -> str:
             return "a mapping"
 
 
-def _check_code(text: str) -> None:
+def check_code(text: str, where: str = "") -> None:
+    """Refuses what is no code; `where` is the path of the field.
+
+    Raises:
+        InvalidDefinition: see `is_code`.
+    """
     if not is_code(text):
         raise InvalidDefinition(
-            "",
+            where,
             f"{text[:80]!r} is no code; 1 to {LONGEST_CODE} letters, digits and . _ - : @ +, a letter or digit first",
         )
 

@@ -19,7 +19,7 @@ from connectors.postgres.unit_of_work import UnitOfWork, unit_of_work
 from connectors.scheduler.barrier import UsageBarrier, note, passed
 from connectors.services import journal
 from connectors.services.lifecycle import fall_due_until
-from connectors.services.subscriptions import load, lock_accounts
+from connectors.services.store import load, lock_accounts
 from schemas import topics
 
 BATCH: Final = 500

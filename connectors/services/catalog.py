@@ -1,4 +1,4 @@
-"""Tenants, meters and plan versions: what exists, what a subscription's terms are, and what changes a plan."""
+"""Tenants, meters, coupons and plan versions: what exists, what a subscription's terms are, and what changes a plan."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from billing.entry import TenantId, Terms
+from billing.coupon import discount, parse_coupon
+from billing.currency import currency
+from billing.entry import Coupon, TenantId, Terms
+from billing.meter import parse_meter
+from billing.price import UsagePrice
+from billing.price_definition import parse_price, require_measurable
 from billing.quantity import plain
 from connectors.postgres.pool import Connection
 from connectors.postgres.queries import catalog
@@ -49,11 +54,12 @@ class PlanVersion:
 
 @dataclass(slots=True)
 class Offer:
-    """What a tenant offers now: its meters and the newest version of each plan."""
+    """What a tenant offers now: its meters, its coupons and the newest version of each plan."""
 
     tenant: TenantState
     meters: dict[str, Raw] = field(default_factory=dict)
     plans: dict[str, PlanVersion] = field(default_factory=dict)
+    coupons: dict[str, Raw] = field(default_factory=dict)
 
     def terms(self, plan: str) -> Terms:
         """Returns all that pricing needs of the plan's newest version.
@@ -78,6 +84,21 @@ class Offer:
             prices=version.prices,
         )
 
+    def coupon(self, code: str) -> Coupon:
+        """Returns the coupon as it is given now.
+
+        Raises:
+            Unknown: the tenant has no such coupon.
+            InvalidDefinition: it takes off an amount that its tenant's currency, another since then, has no digits for.
+        """
+        raw = self.coupons.get(code)
+        if raw is None:
+            known = ", ".join(sorted(self.coupons)) or "none"
+            raise Unknown(f"tenant {self.tenant.code} has no coupon {code}; it has {known}")
+        given = parse_coupon(raw, f"coupon {code}")
+        discount(given, currency(self.tenant.currency))
+        return given
+
 
 async def tenant_of(connection: Connection, tenant: TenantId) -> TenantState:
     """Returns the tenant.
@@ -86,6 +107,18 @@ async def tenant_of(connection: Connection, tenant: TenantId) -> TenantState:
         Unknown: there is none.
     """
     row = await catalog.tenant_by_id(connection, tenant_id=tenant)
+    if row is None:
+        raise Unknown(f"there is no tenant {tenant}")
+    return TenantState(tenant, row.currency, row.timezone, plain(row.tax_percent), row.test_clock)
+
+
+async def hold_tenant(connection: Connection, tenant: TenantId) -> TenantState:
+    """Returns the tenant, whose zone nobody changes until the transaction ends: what is agreed by it moves with it.
+
+    Raises:
+        Unknown: there is none.
+    """
+    row = await catalog.hold_tenant(connection, tenant_id=tenant)
     if row is None:
         raise Unknown(f"there is no tenant {tenant}")
     return TenantState(tenant, row.currency, row.timezone, plain(row.tax_percent), row.test_clock)
@@ -110,6 +143,8 @@ async def offers_of(connection: Connection, tenants: Iterable[TenantState]) -> d
         offers[TenantId(plan.tenant_id)].plans[plan.plan_id] = PlanVersion(
             plan.plan_id, plan.version, plan.billing_period, tuple(json.loads(plan.prices))
         )
+    for coupon in await catalog.coupons_of(connection, tenant_ids=list(offers)):
+        offers[TenantId(coupon.tenant_id)].coupons[coupon.coupon_id] = json.loads(coupon.definition)
     return offers
 
 
@@ -144,6 +179,19 @@ async def save_meters(work: UnitOfWork, meters: Sequence[tuple[TenantState, str,
     for tenant, code, definition in meters:
         record = records.MeterSaved(tenant_id=tenant.code, meter=code, definition=_json(definition))
         work.publish(topics.CATALOG, f"meter:{code}", tenant.code, record, occurred_at=tenant.now(now))
+
+
+async def save_coupons(work: UnitOfWork, coupons: Sequence[tuple[TenantState, str, Raw]], now: datetime) -> None:
+    """Creates or changes the coupons and tells of it; whoever was given one keeps it as it was."""
+    await catalog.save_coupons(
+        work.connection,
+        tenant_ids=[tenant.code for tenant, _, _ in coupons],
+        coupon_ids=[code for _, code, _ in coupons],
+        definitions=[_json(definition) for _, _, definition in coupons],
+    )
+    for tenant, code, definition in coupons:
+        record = records.CouponSaved(tenant_id=tenant.code, coupon=code, definition=_json(definition))
+        work.publish(topics.CATALOG, f"coupon:{code}", tenant.code, record, occurred_at=tenant.now(now))
 
 
 async def publish_plans(work: UnitOfWork, plans: Sequence[tuple[TenantState, PlanVersion]], now: datetime) -> None:
@@ -184,6 +232,18 @@ def changed_plans(offer: Offer, wanted: Mapping[str, PlanVersion], changed_meter
         if not same or plan.uses(meters):
             published.append(PlanVersion(code, version, plan.billing_period, plan.prices))
     return published
+
+
+def check_prices(offer: Offer, plan: PlanVersion) -> None:
+    """Refuses a version whose prices ask their meters for what these do not measure any more.
+
+    Raises:
+        InvalidDefinition: which field, and what is allowed.
+    """
+    for number, raw in enumerate(plan.prices):
+        price, where = parse_price(raw, f"prices[{number}]"), f"prices[{number}]"
+        if isinstance(price, UsagePrice):
+            require_measurable(price, parse_meter(offer.meters[price.meter], "meter"), where)
 
 
 def _json(definition: object) -> str:

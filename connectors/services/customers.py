@@ -13,14 +13,15 @@ from billing.currency import currency
 from billing.entry import CustomerId, TenantId, UsageVoided
 from billing.errors import InvalidDefinition
 from billing.instant import micros
+from billing.ledger import prepayment
 from billing.money import Money
 from connectors.postgres.pool import Connection
-from connectors.postgres.queries import credit, customer
+from connectors.postgres.queries import credit, customer, ledger
 from connectors.postgres.unit_of_work import UnitOfWork
 from connectors.services import journal
 from connectors.services.catalog import tenant_of
-from connectors.services.subscriptions import lock_accounts
-from schemas import records, topics
+from connectors.services.store import lock_accounts
+from schemas import convert, records, topics
 
 Account = tuple[TenantId, CustomerId]
 _VOIDS: Final = UUID("0f0a0c55-8a53-5d2c-8a4e-3c1b7f5a9d20")  # the name space of voids
@@ -100,7 +101,9 @@ class Grant:
 async def grant_credit(
     work: UnitOfWork, tenant: TenantId, grant: Grant, *, now: datetime, grant_id: str | None = None
 ) -> str:
-    """Gives a customer credit and returns the grant's id; the same id again gives nothing more.
+    """Gives a customer credit that it has paid for and returns the grant's id; the same id again gives nothing more.
+
+    The ledger owes it to the customer from then on, against what it prepaid.
 
     Raises:
         Unknown: there is no such tenant or customer.
@@ -136,4 +139,38 @@ async def grant_credit(
             granted_at=at,
         )
         work.publish(topics.CREDIT, chosen, tenant, record, occurred_at=at)
+        await _post(work, record)
     return chosen
+
+
+async def _post(work: UnitOfWork, granted: records.CreditGranted) -> None:
+    """Adds the double entry of a grant, and the event that tells of it."""
+    sides, transaction_id = prepayment(granted.amount_minor), uuid7()
+    await ledger.insert_transactions(
+        work.connection,
+        tenant_ids=[granted.tenant_id],
+        transaction_ids=[transaction_id],
+        customer_ids=[granted.customer_id],
+        invoice_ids=[None],
+        currencies=[granted.currency],
+        posted_ats=[granted.granted_at],
+        grant_ids=[granted.grant_id],
+    )
+    await ledger.insert_postings(
+        work.connection,
+        tenant_ids=[granted.tenant_id] * len(sides),
+        transaction_ids=[transaction_id] * len(sides),
+        positions=list(range(1, len(sides) + 1)),
+        accounts=[side.account for side in sides],
+        amounts_minor=[Decimal(side.amount_minor) for side in sides],
+    )
+    posted = records.LedgerPosted(
+        transaction_id=str(transaction_id),
+        tenant_id=granted.tenant_id,
+        customer_id=granted.customer_id,
+        currency=granted.currency,
+        posted_at=granted.granted_at,
+        postings=convert.postings_from_domain(sides),
+        grant_id=granted.grant_id,
+    )
+    work.publish(topics.LEDGER, str(transaction_id), granted.tenant_id, posted, occurred_at=granted.granted_at)

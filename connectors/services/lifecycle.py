@@ -7,7 +7,11 @@ from heapq import heapify, heappop, heapreplace
 from typing import Final, TypedDict
 from uuid import UUID, uuid5
 
+import msgspec
+
+from billing.coupon import end_of
 from billing.entry import (
+    Coupon,
     CustomerId,
     CycleClosed,
     PlanChanged,
@@ -21,12 +25,29 @@ from billing.entry import (
     Terms,
 )
 from billing.instant import micros
-from billing.period import billing_period, zone
-from billing.schedule import Schedule, next_due
+from billing.period import billing_period, calendar_anchor
+from billing.schedule import Schedule, next_due, zones_of
 from billing.subscription import Move, State, transition
+from connectors.catalogue_file import model
 from connectors.services.errors import Conflict
 
 _DUE: Final = UUID("6a1f8a52-6c0e-5a43-9a0b-6f3f2f0f6f11")  # the name space of commands that fall due by themselves
+
+
+class HeldCoupon(msgspec.Struct, frozen=True):
+    """A coupon that a subscription was given: as it was then, and from when until when it is in force."""
+
+    coupon: Coupon
+    since: datetime
+    until: datetime | None = None
+
+    def in_force(self, at: datetime) -> bool:
+        """Whether it takes something off at this instant."""
+        return self.since <= at and not self.ended(at)
+
+    def ended(self, at: datetime) -> bool:
+        """Whether its time is over."""
+        return self.until is not None and self.until <= at
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +71,9 @@ class Subscription:
     ended_at: datetime | None = None
     closed_until: datetime | None = None
     next_due_at: datetime | None = None
+    on_calendar: bool = False
+    """Whether its anchor is the calendar's and not its start."""
+    coupons: tuple[HeldCoupon, ...] = ()
 
     @property
     def schedule(self) -> Schedule:
@@ -58,7 +82,7 @@ class Subscription:
             start=self.starts_at,
             anchor=self.anchor_at,
             period=billing_period(self.terms.billing_period),
-            zone=zone(self.terms.timezone),
+            zone=zones_of(self.terms),
             trial_end=self.trial_end_at,
             cancel_at=self.cancel_at,
         )
@@ -83,9 +107,44 @@ class Step:
         return self.before is not self.after.state
 
 
-def agreed(subscription: Subscription) -> Subscription:
-    """Returns a new subscription as it is agreed: pending until its tenant's time reaches its start."""
-    return replace(subscription, state=State.PENDING, next_due_at=subscription.starts_at)
+def agreement(
+    tenant: TenantId, wanted: model.Subscription, terms: Terms, coupons: Iterable[Coupon] = ()
+) -> Subscription:
+    """Returns the subscription that is agreed by these terms: pending until its tenant's time reaches its start.
+
+    `periods` has become the instant of its end, and so have those of its coupons.
+
+    Raises:
+        InvalidDefinition: an end lies beyond the calendar.
+    """
+    period, where = billing_period(terms.billing_period), zones_of(terms)
+    on_calendar = wanted.anchor is model.Anchor.CALENDAR
+    anchor = calendar_anchor(wanted.start, period, where.zone) if on_calendar else wanted.start
+    pending = Subscription(
+        tenant=tenant,
+        code=wanted.code,
+        customer=wanted.customer,
+        state=State.PENDING,
+        starts_at=wanted.start,
+        anchor_at=anchor,
+        terms=terms,
+        trial_end_at=wanted.trial_end,
+        cancel_at=Schedule(wanted.start, anchor, period, where, wanted.trial_end, wanted.periods).ends_at,
+        next_due_at=wanted.start,
+        on_calendar=on_calendar,
+    )
+    return replace(pending, coupons=tuple(held(pending, coupon, wanted.start) for coupon in coupons))
+
+
+def held(subscription: Subscription, coupon: Coupon, at: datetime) -> HeldCoupon:
+    """Returns the coupon as the subscription has it from `at` on; in a trial its periods count from the trial's end.
+
+    Raises:
+        InvalidDefinition: it ends beyond the calendar.
+    """
+    schedule = subscription.schedule
+    since = max(at, schedule.trial_end or at)
+    return HeldCoupon(coupon, at, end_of(coupon, schedule.anchor, schedule.period, schedule.zone, since))
 
 
 def fall_due(subscription: Subscription) -> Step:
@@ -102,7 +161,7 @@ def fall_due(subscription: Subscription) -> Step:
         return replace(cancel(subscription, command_id, at), due=True)
     move = Move.END_TRIAL if subscription.state is State.TRIALING else Move.RENEW
     after = _scheduled(subscription, transition(subscription.state, move), at)
-    return Step(after, subscription.state, at, CycleClosed(**_named(subscription, command_id, at)), due=True)
+    return Step(after, subscription.state, at, CycleClosed(**named(subscription, command_id, at)), due=True)
 
 
 def fall_due_until(
@@ -137,16 +196,17 @@ def _start(subscription: Subscription, command_id: UUID, at: datetime) -> Step:
     move = Move.START if subscription.trial_end_at is None else Move.START_TRIAL
     after = _scheduled(subscription, transition(subscription.state, move), at)
     entry = SubscriptionStarted(
-        **_named(subscription, command_id, at),
+        **named(subscription, command_id, at),
         anchor_us=micros(subscription.anchor_at),
         terms=subscription.terms,
         trial_end_us=None if subscription.trial_end_at is None else micros(subscription.trial_end_at),
+        coupons=tuple(one.coupon for one in subscription.coupons),
     )
     return Step(after, subscription.state, at, entry)
 
 
 def change_plan(subscription: Subscription, command_id: UUID, at: datetime, terms: Terms) -> Step:
-    """Puts the subscription on other terms; the end of its open period stays.
+    """Puts the subscription on other terms; its zones stay, and so the end of its open period.
 
     Raises:
         IllegalTransition: its state does not allow it.
@@ -155,8 +215,11 @@ def change_plan(subscription: Subscription, command_id: UUID, at: datetime, term
     if terms.currency != subscription.terms.currency:
         raise Conflict(f"{subscription.code} is billed in {subscription.terms.currency}, not in {terms.currency}")
     state = transition(subscription.state, Move.CHANGE_PLAN)
+    # A plan knows nothing of where the subscription was before its tenant moved.
+    here = subscription.terms
+    terms = msgspec.structs.replace(terms, timezone=here.timezone, former_zones=here.former_zones)
     after = replace(subscription, state=state, terms=terms, closed_until=at)
-    return Step(after, subscription.state, at, PlanChanged(**_named(subscription, command_id, at), terms=terms))
+    return Step(after, subscription.state, at, PlanChanged(**named(subscription, command_id, at), terms=terms))
 
 
 def pause(subscription: Subscription, command_id: UUID, at: datetime) -> Step:
@@ -167,7 +230,7 @@ def pause(subscription: Subscription, command_id: UUID, at: datetime) -> Step:
     """
     state = transition(subscription.state, Move.PAUSE)
     after = replace(subscription, state=state, closed_until=at, next_due_at=subscription.cancel_at)
-    return Step(after, subscription.state, at, SubscriptionPaused(**_named(subscription, command_id, at)))
+    return Step(after, subscription.state, at, SubscriptionPaused(**named(subscription, command_id, at)))
 
 
 def resume(subscription: Subscription, command_id: UUID, at: datetime) -> Step:
@@ -177,7 +240,7 @@ def resume(subscription: Subscription, command_id: UUID, at: datetime) -> Step:
         IllegalTransition: its state does not allow it.
     """
     after = _scheduled(subscription, transition(subscription.state, Move.RESUME), at)
-    return Step(after, subscription.state, at, SubscriptionResumed(**_named(subscription, command_id, at)))
+    return Step(after, subscription.state, at, SubscriptionResumed(**named(subscription, command_id, at)))
 
 
 def cancel(subscription: Subscription, command_id: UUID, at: datetime) -> Step:
@@ -189,7 +252,7 @@ def cancel(subscription: Subscription, command_id: UUID, at: datetime) -> Step:
     state = transition(subscription.state, Move.CANCEL)
     after = replace(subscription, state=state, ended_at=at, closed_until=at, next_due_at=None)
     began = subscription.state is not State.PENDING
-    entry = SubscriptionCanceled(**_named(subscription, command_id, at)) if began else None
+    entry = SubscriptionCanceled(**named(subscription, command_id, at)) if began else None
     return Step(after, subscription.state, at, entry)
 
 
@@ -199,7 +262,9 @@ def _scheduled(subscription: Subscription, state: State, at: datetime) -> Subscr
     return replace(subscription, state=state, closed_until=at, next_due_at=None if due is None else due.at)
 
 
-class _Named(TypedDict):
+class Named(TypedDict):
+    """The fields that every command has."""
+
     command_id: str
     tenant: str
     customer: str
@@ -208,9 +273,9 @@ class _Named(TypedDict):
     correlation_id: str
 
 
-def _named(subscription: Subscription, command_id: UUID, at: datetime) -> _Named:
+def named(subscription: Subscription, command_id: UUID, at: datetime) -> Named:
     """Returns the fields that every command has; a command that nothing caused is the root of what it causes."""
-    return _Named(
+    return Named(
         command_id=str(command_id),
         tenant=subscription.tenant,
         customer=subscription.customer,

@@ -201,12 +201,21 @@ def usage_send(
 
 
 @app.command
-def conformance(*files: Path) -> int:
-    """Run cases in the conformance format in process; one line a case, exit status 1 if any failed."""
-    from streams.cli.commands import run_conformance
+def conformance(*files: Path, pipeline: bool = False, timeout: float = 60.0) -> int:
+    """Run cases in the conformance format; one line a case, exit status 1 if any failed.
+
+    Args:
+        files: YAML; tests/conformance/norm/README.md tells the format.
+        pipeline: run scenarios through the running pipeline, each as a new tenant on a test clock, and compare what the
+            views of `report` say; these tenants stay. Cases of other kinds have no way through it: they run in process.
+        timeout: seconds that a scenario waits at most for one thing that it gave to the pipeline; then it failed.
+    """
+    from streams.cli.commands import run_conformance, run_conformance_through
 
     if not files:
         raise WrongUse("name at least one file of cases")
+    if pipeline:
+        return asyncio.run(run_conformance_through(load_settings(), files, timeout_s=timeout))
     return run_conformance(files)
 
 

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
     from connectors.postgres.pool import Pool
     from connectors.usage_file.sender import Sent
+    from streams.conformance import Results
     from streams.settings import Settings
 
 out = Console(highlight=False, soft_wrap=True)
+AT_ONCE, CONNECTIONS = 25, 6  # stories side by side, and their connections: nearly all of their time they wait
 
 
 def progress_bar() -> Progress:
@@ -42,8 +44,8 @@ def progress_bar() -> Progress:
 
 
 @asynccontextmanager
-async def reached_postgres(settings: Settings, command: str) -> AsyncIterator[Pool]:
-    """A connection of `beaas_service`; a server that is not there is said at once.
+async def reached_postgres(settings: Settings, command: str, *, size: int = 1) -> AsyncIterator[Pool]:
+    """Connections of `beaas_service`, `size` at most; a server that is not there is said at once.
 
     A pool by itself tries for half a minute, and logs each time that it failed.
     """
@@ -55,7 +57,7 @@ async def reached_postgres(settings: Settings, command: str) -> AsyncIterator[Po
     url = settings.postgres_url.get_secret_value()
     first = await AsyncConnection.connect(session_conninfo(url, Role.SERVICE, statement_timeout_s=5), connect_timeout=5)
     await first.close()
-    async with service_pool(settings, command, size=1) as pool:
+    async with service_pool(settings, command, size) as pool:
         yield pool
 
 
@@ -74,7 +76,7 @@ async def apply_file(settings: Settings, file: Path, *, as_json: bool) -> int:
             now=datetime.now(UTC),
             correlation_id=f"apply-{uuid4()}",
         )
-    kinds = ("tenants", "meters", "plans", "customers", "subscriptions")
+    kinds = ("tenants", "meters", "plans", "coupons", "customers", "subscriptions")
     counts = {kind: getattr(applied, kind) for kind in kinds}
     if as_json:
         plain = {
@@ -149,9 +151,32 @@ def send_file(
 
 
 def run_conformance(files: Sequence[Path]) -> int:
-    """Runs the cases and prints one line each."""
+    """Runs the cases in process and prints one line each."""
     from streams.conformance import run_files
 
-    results = run_files(files)
+    return _told(run_files(files))
+
+
+async def run_conformance_through(settings: Settings, files: Sequence[Path], *, timeout_s: float) -> int:
+    """Runs the scenarios through the pipeline, all other cases in process, and prints one line each."""
+    from streams.cli.stories.tenant import running_pipeline
+    from streams.conformance.pipeline import Course, run_files_through
+
+    with progress_bar() as bar:
+        task = bar.add_task("scenarios", total=None, note="")
+
+        def show(through: int, stories: int) -> None:
+            bar.update(task, completed=through, total=stories)
+
+        async with (
+            reached_postgres(settings, "conformance", size=CONNECTIONS) as pool,
+            running_pipeline(settings, pool, timeout_s=timeout_s) as pipeline,
+        ):
+            course = Course(run=f"{datetime.now(UTC):%Y%m%d%H%M%S}-{uuid4().hex[:6]}", at_once=AT_ONCE, progress=show)
+            results = await run_files_through(pipeline, files, course)
+    return _told(results)
+
+
+def _told(results: Results) -> int:
     out.print(str(results), markup=False)
     return FAILED if results.failed else WELL

@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Final, Literal, TypeAlias
 import msgspec
 import yaml
 
+from streams.conformance.expected import MeterExpected, PeriodExpected, PriceExpected, StoryExpected
+
 Definition: TypeAlias = dict[str, Any]
 """A price or a meter as written; `billing` parses it, and refuses what it does not know."""
 
@@ -18,12 +20,6 @@ class InvalidCase(Exception):
 
 class _Strict(msgspec.Struct, forbid_unknown_fields=True):
     """Refuses unknown fields."""
-
-
-class PriceExpected(_Strict):
-    """The amount of the line."""
-
-    amount: str
 
 
 class PriceCase(_Strict, kw_only=True):
@@ -46,12 +42,6 @@ class MeterEvent(_Strict):
     properties: dict[str, str] = {}
 
 
-class MeterExpected(_Strict):
-    """The quantity of the window."""
-
-    quantity: str
-
-
 class MeterCase(_Strict, kw_only=True):
     """The events of one window in order of arrival, and the quantity that they make."""
 
@@ -61,13 +51,6 @@ class MeterCase(_Strict, kw_only=True):
     events: list[MeterEvent] = []
     carried: str | None = None
     expect: MeterExpected
-
-
-class PeriodExpected(_Strict):
-    """The bounds of the period."""
-
-    start: datetime | None = None
-    end: datetime | None = None
 
 
 class PeriodCase(_Strict):
@@ -97,11 +80,26 @@ class Plan(_Strict):
     prices: list[Definition] = []
 
 
+class SoldCoupon(_Strict, kw_only=True):
+    """A discount: a percentage, or an amount a period; for so many periods and these prices, or for ever and all."""
+
+    code: str
+    percent_off: str | None = None
+    amount_off: str | None = None
+    periods: int | None = None
+    prices: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.percent_off is None) == (self.amount_off is None):
+            raise ValueError("a coupon has one of percent_off and amount_off")
+
+
 class Catalog(_Strict):
     """What is sold."""
 
     meters: list[Definition] = []
     plans: list[Plan] = []
+    coupons: list[SoldCoupon] = []
 
 
 class Subscribe(_Strict):
@@ -111,14 +109,20 @@ class Subscribe(_Strict):
     customer: str
     plan: str
     anchor: Literal["subscription", "calendar"] = "subscription"
+    trial_end: datetime | None = None
+    coupons: list[str] = []
 
 
 class ReportUsage(_Strict):
-    """Usage arrives; `timestamp` is when it occurred, where that was not on arrival."""
+    """Usage arrives; `timestamp` is when it occurred, where that was not on arrival.
+
+    It is for one subscription, or for every one of the customer.
+    """
 
     id: str
     customer: str
     event: str
+    subscription: str | None = None
     timestamp: datetime | None = None
     properties: dict[str, str] = {}
 
@@ -152,7 +156,72 @@ class GrantCredit(_Strict):
     expires: datetime | None = None
 
 
-Action: TypeAlias = Subscribe | ReportUsage | VoidUsage | ChangePlan | Cancel | GrantCredit
+class Pause(_Strict):
+    """Nothing is measured or owed from now on."""
+
+    subscription: str
+
+
+class Resume(_Strict):
+    """Measured and owed again, from now on."""
+
+    subscription: str
+
+
+class ChangeQuantity(_Strict):
+    """Another quantity of a recurring price, now."""
+
+    subscription: str
+    price: str
+    quantity: str
+
+
+class AddCharge(_Strict, kw_only=True):
+    """One more thing that is owed: on the next invoice, or on one at once."""
+
+    subscription: str
+    code: str
+    amount: str
+    quantity: str = "1"
+    taxable: bool = True
+    at_once: bool = False
+
+
+class ApplyCoupon(_Strict):
+    """A coupon of the catalog is in force, from now on."""
+
+    subscription: str
+    coupon: str
+
+
+class RemoveCoupon(_Strict):
+    """A coupon is in force no more, from now on."""
+
+    subscription: str
+    coupon: str
+
+
+class ChangeZone(_Strict):
+    """Another zone of the tenant, for all that runs and all that starts later."""
+
+    timezone: str
+
+
+Action: TypeAlias = (
+    Subscribe
+    | ReportUsage
+    | VoidUsage
+    | ChangePlan
+    | Cancel
+    | GrantCredit
+    | Pause
+    | Resume
+    | ChangeQuantity
+    | AddCharge
+    | ApplyCoupon
+    | RemoveCoupon
+    | ChangeZone
+)
 
 
 class Moment(_Strict):
@@ -165,12 +234,17 @@ class Moment(_Strict):
     change_plan: ChangePlan | None = None
     cancel: Cancel | None = None
     grant_credit: GrantCredit | None = None
+    pause: Pause | None = None
+    resume: Resume | None = None
+    change_quantity: ChangeQuantity | None = None
+    add_charge: AddCharge | None = None
+    apply_coupon: ApplyCoupon | None = None
+    remove_coupon: RemoveCoupon | None = None
+    change_zone: ChangeZone | None = None
 
     def __post_init__(self) -> None:
         if len(self._actions()) > 1:
-            raise ValueError(
-                "an entry has at most one of subscribe, usage, void_usage, change_plan, cancel, grant_credit"
-            )
+            raise ValueError(f"an entry has at most one of {', '.join(_action_fields(self))}")
 
     @property
     def action(self) -> Action | None:
@@ -178,41 +252,11 @@ class Moment(_Strict):
         return next(iter(self._actions()), None)
 
     def _actions(self) -> list[Action]:
-        named = (self.subscribe, self.usage, self.void_usage, self.change_plan, self.cancel, self.grant_credit)
-        return [action for action in named if action is not None]
+        return [action for name in _action_fields(self) if (action := getattr(self, name)) is not None]
 
 
-class LineExpected(_Strict):
-    """What is expected of a line."""
-
-    price: str | None = None
-    group: dict[str, str] | None = None
-    quantity: str | None = None
-    amount: str | None = None
-    start: datetime | None = None
-    end: datetime | None = None
-    adjustment: bool | None = None
-
-
-class InvoiceExpected(_Strict):
-    """What is expected of an invoice."""
-
-    customer: str | None = None
-    subscription: str | None = None
-    issued_at: datetime | None = None
-    subtotal: str | None = None
-    tax: str | None = None
-    total: str | None = None
-    credit_applied: str | None = None
-    amount_due: str | None = None
-    lines: list[LineExpected] | None = None
-
-
-class StoryExpected(_Strict):
-    """Invoices in the order of issue, and the credit that is left."""
-
-    invoices: list[InvoiceExpected] | None = None
-    credit: dict[str, str] | None = None
+def _action_fields(moment: Moment) -> tuple[str, ...]:
+    return moment.__struct_fields__[1:]
 
 
 class Scenario(_Strict):

@@ -6,11 +6,11 @@ from decimal import Decimal, InvalidOperation
 
 import msgspec
 
-from streams.conformance.case import InvoiceExpected, LineExpected, StoryExpected
+from streams.conformance.expected import InvoiceExpected, LineExpected, StoryExpected
 
 
 class IssuedLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A line as it was issued."""
+    """A line as it was issued; `amount` is after the discount that coupons took off. Both are in major units."""
 
     price: str
     group: dict[str, str]
@@ -19,6 +19,8 @@ class IssuedLine(msgspec.Struct, frozen=True, kw_only=True):
     start: datetime
     end: datetime
     adjustment: bool
+    kind: str
+    discount: str
 
 
 class IssuedInvoice(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,8 @@ from billing.instant import micros
 from billing.meter import new_accumulator, parse_meter
 from billing.money import Money
 from billing.period import Span, billing_period, nth, zone
-from billing.price import UsagePrice, charge, parse_price
+from billing.price import UsagePrice, charge
+from billing.price_definition import parse_price
 from billing.quantity import canonical, parse_quantity, rounded
 from streams.conformance.case import MeterCase, PeriodCase, PriceCase
 from streams.conformance.compare import difference

@@ -1,51 +1,67 @@
-"""Scenarios in process: the account machine, the schedule and the invoices of one small tenant, in memory."""
+"""Scenarios in process: what a timeline says becomes the journal of one small tenant, and what falls due by itself."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, TypedDict, assert_never
+from typing import TypedDict, assert_never
 
-from billing.account import Account, SeenInMemory
-from billing.credit import Grant, balance
+import msgspec
+
 from billing.currency import currency
 from billing.entry import (
+    ChargeAdded,
+    Coupon,
+    CouponApplied,
+    CouponRemoved,
     CustomerId,
     CycleClosed,
     Entry,
     PlanChanged,
+    QuantityChanged,
     SubscriptionCanceled,
+    SubscriptionPaused,
+    SubscriptionResumed,
     SubscriptionStarted,
-    TenantId,
     Terms,
     Usage,
     UsageVoided,
+    ZoneChanged,
 )
-from billing.instant import instant, micros
-from billing.invoice import Invoice, draw
-from billing.money import Money
+from billing.instant import micros
 from billing.period import billing_period, calendar_anchor, zone
-from billing.schedule import Due, Falls, Schedule, next_due
-from billing.statement import Line, Outcome, Refused, Statement
+from billing.schedule import Due, Falls, Schedule, next_due, rezoned, zones_of
+from billing.statement import Refused, Statement
 from streams.conformance.case import (
     Action,
+    AddCharge,
+    ApplyCoupon,
     Cancel,
     ChangePlan,
+    ChangeQuantity,
+    ChangeZone,
     GrantCredit,
     InvalidCase,
+    Pause,
+    RemoveCoupon,
     ReportUsage,
+    Resume,
     Scenario,
     Subscribe,
     VoidUsage,
 )
-from streams.conformance.compare import IssuedInvoice, IssuedLine
-
-TENANT: Final = TenantId("tenant")
+from streams.conformance.compare import IssuedInvoice
+from streams.conformance.issuing import Issuing
+from streams.conformance.journal import TENANT, Journal
 
 
 @dataclass(slots=True)
 class _Running:
-    """A subscription that falls due: its account, its schedule, and what is due next, which no change of plan moves."""
+    """A subscription that falls due.
+
+    `due` is what is next, which no change of plan or zone moves; None in a pause.
+    """
 
     customer: CustomerId
+    terms: Terms
     schedule: Schedule
     due: Due | None
 
@@ -55,21 +71,18 @@ class _Named(TypedDict):
     tenant: str
     customer: str
     subscription: str
+    at_us: int
 
 
 class Story:
-    """Runs the timeline of a scenario. `invoices` are in the order of issue."""
+    """Runs the timeline of a scenario."""
 
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
-        self._currency = currency(scenario.tenant.currency)
-        self._zone = zone(scenario.tenant.timezone)
-        self._accounts: dict[CustomerId, Account] = {}
-        self._journal: list[Entry] = []
-        self._seen = SeenInMemory()
+        self._timezone = scenario.tenant.timezone
+        self._journal = Journal()
+        self._issuing = Issuing(currency(scenario.tenant.currency))
         self._running: dict[str, _Running] = {}
-        self._grants: dict[CustomerId, list[Grant]] = {}
-        self.invoices: list[IssuedInvoice] = []
 
     def run(self) -> None:
         """Runs all of it.
@@ -83,10 +96,15 @@ class Story:
             if moment.action is not None:
                 self._act(moment.action, moment.at)
 
+    @property
+    def invoices(self) -> list[IssuedInvoice]:
+        """The invoices so far, in the order of issue."""
+        return self._issuing.invoices
+
     def credit(self) -> dict[str, str]:
         """Returns what credit each customer has left at the end of the timeline."""
-        now_us = micros(self._scenario.timeline[-1].at) if self._scenario.timeline else 0
-        return {customer: self._major(balance(grants, now_us)) for customer, grants in self._grants.items()}
+        timeline = self._scenario.timeline
+        return self._issuing.credit(micros(timeline[-1].at) if timeline else 0)
 
     def _fall_due(self, until: datetime) -> None:
         """Does what is due at or before `until`: in order of time, then by subscription."""
@@ -96,9 +114,7 @@ class Story:
             running.due = next_due(running.schedule, at)
             match falls:
                 case Falls.CLOSE:
-                    self._append(
-                        CycleClosed(**self._command(subscription), at_us=micros(at)),
-                    )
+                    self._append(CycleClosed(**self._command(subscription, at)))
                 case Falls.CANCEL:
                     self._cancel(subscription, at)
                 case _:
@@ -112,50 +128,58 @@ class Story:
         ]
         return min(dues, default=None)
 
-    def _act(self, action: Action, at: datetime) -> None:
+    def _act(self, action: Action, at: datetime) -> None:  # noqa: C901, PLR0912 - one for each action
         match action:
             case Subscribe():
                 self._subscribe(action, at)
             case ReportUsage():
-                self._append(self._usage(action, at))
+                self._append(_usage(action, at))
             case VoidUsage():
                 self._void(action, at)
             case ChangePlan():
-                self._change(action, at)
+                self._change_plan(action, at)
             case Cancel():
                 self._cancel(action.subscription, at)
             case GrantCredit():
-                self._grant(action)
+                expires_us = None if action.expires is None else micros(action.expires)
+                self._issuing.grant(CustomerId(action.customer), action.amount, action.priority, expires_us)
+            case Pause():
+                self._pause(action, at)
+            case Resume():
+                self._resume(action, at)
+            case ChangeQuantity():
+                command = self._command(action.subscription, at)
+                self._append(QuantityChanged(**command, price=action.price, quantity=action.quantity))
+            case AddCharge():
+                self._add_charge(action, at)
+            case ApplyCoupon():
+                command = self._command(action.subscription, at)
+                self._append(CouponApplied(**command, coupon=self._coupon(action.coupon)))
+            case RemoveCoupon():
+                self._append(CouponRemoved(**self._command(action.subscription, at), code=action.coupon))
+            case ChangeZone():
+                self._change_zone(action.timezone, at)
             case _:
                 assert_never(action)
 
     def _subscribe(self, action: Subscribe, at: datetime) -> None:
         terms = self._terms(action.plan)
         period = billing_period(terms.billing_period)
-        anchor = at if action.anchor == "subscription" else calendar_anchor(at, period, self._zone)
-        customer = CustomerId(action.customer)
-        schedule = Schedule(at, anchor, period, self._zone)
-        self._running[action.subscription] = _Running(customer, schedule, next_due(schedule, at))
-        command = self._command(action.subscription)
-        self._append(SubscriptionStarted(**command, at_us=micros(at), anchor_us=micros(anchor), terms=terms))
-
-    def _usage(self, action: ReportUsage, at: datetime) -> Usage:
-        return Usage(
-            tenant=TENANT,
-            customer=action.customer,
-            id=action.id,
-            source="",
-            type=action.event,
-            occurred_at_us=micros(action.timestamp or at),
-            properties=action.properties,
+        anchor = at if action.anchor == "subscription" else calendar_anchor(at, period, zone(self._timezone))
+        schedule = Schedule(at, anchor, period, zones_of(terms), action.trial_end)
+        running = _Running(CustomerId(action.customer), terms, schedule, next_due(schedule, at))
+        self._running[action.subscription] = running
+        started = SubscriptionStarted(
+            **self._command(action.subscription, at),
+            anchor_us=micros(anchor),
+            terms=terms,
+            trial_end_us=None if action.trial_end is None else micros(action.trial_end),
+            coupons=tuple(self._coupon(code) for code in action.coupons),
         )
+        self._append(started)
 
     def _void(self, action: VoidUsage, at: datetime) -> None:
-        arrived = [
-            (usage, position)
-            for usage, position in self._usage_since(0, CustomerId(action.customer))
-            if usage.id == action.id
-        ]
+        usage = self._journal.usage(CustomerId(action.customer))
         void = UsageVoided(
             command_id=str(len(self._journal)),
             tenant=TENANT,
@@ -163,65 +187,75 @@ class Story:
             source="",
             id=action.id,
             at_us=micros(at),
-            original=arrived[0] if arrived else None,
+            original=next((arrived for arrived in usage if arrived[0].id == action.id), None),
         )
         self._append(void)
 
-    def _change(self, action: ChangePlan, at: datetime) -> None:
-        terms = self._terms(action.plan)
-        command = self._command(action.subscription)
+    def _change_plan(self, action: ChangePlan, at: datetime) -> None:
+        running = self._named(action.subscription)
+        former = running.terms.former_zones
+        running.terms = msgspec.structs.replace(self._terms(action.plan), former_zones=former)
+        running.schedule = replace(running.schedule, period=billing_period(running.terms.billing_period))
+        self._append(PlanChanged(**self._command(action.subscription, at), terms=running.terms))
+
+    def _change_zone(self, timezone: str, at: datetime) -> None:
+        """The zone of the tenant, and so of every subscription: what is due already stays due then."""
+        self._timezone = timezone
+        for subscription, running in sorted(self._running.items()):
+            open_until = at if running.due is None else running.due.at
+            running.terms = rezoned(running.terms, timezone, running.schedule.anchor, open_until)
+            running.schedule = replace(running.schedule, zone=zones_of(running.terms))
+            self._append(ZoneChanged(**self._command(subscription, at), terms=running.terms))
+
+    def _pause(self, action: Pause, at: datetime) -> None:
+        self._append(SubscriptionPaused(**self._command(action.subscription, at)))
+        self._running[action.subscription].due = None
+
+    def _resume(self, action: Resume, at: datetime) -> None:
+        self._append(SubscriptionResumed(**self._command(action.subscription, at)))
         running = self._running[action.subscription]
-        running.schedule = replace(running.schedule, period=billing_period(terms.billing_period))
-        self._append(PlanChanged(**command, at_us=micros(at), terms=terms))
+        running.due = next_due(running.schedule, at)
+
+    def _add_charge(self, action: AddCharge, at: datetime) -> None:
+        charge = ChargeAdded(
+            **self._command(action.subscription, at),
+            code=action.code,
+            amount=action.amount,
+            quantity=action.quantity,
+            taxable=action.taxable,
+            at_once=action.at_once,
+        )
+        self._append(charge)
 
     def _cancel(self, subscription: str, at: datetime) -> None:
-        self._append(SubscriptionCanceled(**self._command(subscription), at_us=micros(at)))
+        self._append(SubscriptionCanceled(**self._command(subscription, at)))
         del self._running[subscription]
 
-    def _grant(self, action: GrantCredit) -> None:
-        amount = Money.of(action.amount, self._currency).minor
-        expires_us = None if action.expires is None else micros(action.expires)
-        grants = self._grants.setdefault(CustomerId(action.customer), [])
-        grants.append(Grant(f"granted:{len(grants)}", amount, action.priority, expires_us))
-
     def _append(self, entry: Entry) -> None:
-        """Puts an entry at the end of the journal and applies it."""
-        position, customer = len(self._journal), CustomerId(entry.customer)
-        self._journal.append(entry)
-        account = self._accounts.setdefault(customer, Account.load(TENANT, customer, None, _nothing_stored))
-        since = account.rewind_from(entry)
-        again = None if since is None else self._usage_since(since, customer)
-        for outcome in account.apply(entry, position, self._seen, again):
-            self._take(outcome, customer)
+        for outcome in self._journal.append(entry):
+            if isinstance(outcome, Refused) and outcome.reason == "illegal-command":
+                raise InvalidCase(outcome.detail)
+            if isinstance(outcome, Statement):
+                self._issuing.issue(outcome)
 
-    def _take(self, outcome: Outcome, customer: CustomerId) -> None:
-        if isinstance(outcome, Refused) and outcome.reason == "illegal-command":
-            raise InvalidCase(outcome.detail)
-        if isinstance(outcome, Statement) and outcome.lines:
-            grants = self._grants.setdefault(customer, [])
-            invoice = draw(outcome, grants)
-            paid = {burn.grant_id: burn.amount_minor for burn in invoice.burns}
-            left = [replace(grant, left_minor=grant.left_minor - paid.get(grant.grant_id, 0)) for grant in grants]
-            self._grants[customer] = left if invoice.grant is None else [*left, invoice.grant]
-            self.invoices.append(self._issued(invoice))
-
-    def _usage_since(self, position: int, customer: CustomerId) -> list[tuple[Usage, int]]:
-        entries = enumerate(self._journal[position:], position)
-        return [(entry, at) for at, entry in entries if isinstance(entry, Usage) and entry.customer == customer]
-
-    def _command(self, subscription: str) -> _Named:
+    def _named(self, subscription: str) -> _Running:
         running = self._running.get(subscription)
         if running is None:
             raise InvalidCase(f"there is no running subscription {subscription!r}")
+        return running
+
+    def _command(self, subscription: str, at: datetime) -> _Named:
         return {
             "command_id": str(len(self._journal)),
             "tenant": TENANT,
-            "customer": running.customer,
+            "customer": self._named(subscription).customer,
             "subscription": subscription,
+            "at_us": micros(at),
         }
 
     def _terms(self, code: str) -> Terms:
-        plan = next((plan for plan in self._scenario.catalog.plans if plan.code == code), None)
+        catalog = self._scenario.catalog
+        plan = next((plan for plan in catalog.plans if plan.code == code), None)
         if plan is None:
             raise InvalidCase(f"the catalog has no plan {code!r}")
         return Terms(
@@ -229,40 +263,33 @@ class Story:
             plan_version=1,
             billing_period=plan.billing_period,
             currency=self._scenario.tenant.currency,
-            timezone=self._scenario.tenant.timezone,
+            timezone=self._timezone,
             tax_percent=self._scenario.tenant.tax_percent,
-            meters=tuple(self._scenario.catalog.meters),
+            meters=tuple(catalog.meters),
             prices=tuple(plan.prices),
         )
 
-    def _issued(self, invoice: Invoice) -> IssuedInvoice:
-        statement = invoice.statement
-        return IssuedInvoice(
-            customer=statement.customer,
-            subscription=statement.subscription,
-            issued_at=instant(statement.issued_at_us),
-            subtotal=self._major(invoice.subtotal_minor),
-            tax=self._major(invoice.tax_minor),
-            total=self._major(invoice.total_minor),
-            credit_applied=self._major(invoice.credit_applied_minor),
-            amount_due=self._major(invoice.amount_due_minor),
-            lines=[self._issued_line(line) for line in invoice.lines],
+    def _coupon(self, code: str) -> Coupon:
+        sold = next((coupon for coupon in self._scenario.catalog.coupons if coupon.code == code), None)
+        if sold is None:
+            raise InvalidCase(f"the catalog has no coupon {code!r}")
+        return Coupon(
+            code=sold.code,
+            percent_off=sold.percent_off,
+            amount_off=sold.amount_off,
+            periods=sold.periods,
+            prices=tuple(sold.prices or ()),
         )
 
-    def _issued_line(self, line: Line) -> IssuedLine:
-        return IssuedLine(
-            price=line.price,
-            group=line.group,
-            quantity=line.quantity,
-            amount=self._major(line.amount_minor),
-            start=instant(line.period_start_us),
-            end=instant(line.period_end_us),
-            adjustment=line.adjustment,
-        )
 
-    def _major(self, minor: int) -> str:
-        return f"{Money(minor, self._currency).major():f}"
-
-
-def _nothing_stored(_: bytes) -> None:
-    return None
+def _usage(action: ReportUsage, at: datetime) -> Usage:
+    return Usage(
+        tenant=TENANT,
+        customer=action.customer,
+        id=action.id,
+        source="",
+        type=action.event,
+        occurred_at_us=micros(action.timestamp or at),
+        properties=action.properties,
+        subscription=action.subscription,
+    )

@@ -35,6 +35,7 @@ def test_a_negative_amount_is_spread_as_the_positive_one(amount: int, parts: lis
         (1, [1, 2, 2], [0, 1, 0]),
         (-5, [3, 0, 3], [-3, 0, -2]),
         (7, [0, 0], [7, 0]),
+        (-1, [1, 1], [-1, 0]),
         (0, [5, 5], [0, 0]),
         (3, [Decimal("0.5")], [3]),
     ],

@@ -39,7 +39,7 @@ def test_a_coupon_is_read_with_all_its_fields() -> None:
         ({"code": "c", "amount_off": "1", "periods": "1.5"}, "periods", "a whole number"),
         ({"code": "c", "amount_off": "1", "periods": 10_001}, "periods", "at most 10000"),
         ({"code": "c", "amount_off": "1", "prices": ["a", "a"]}, "prices", "each once"),
-        ({"code": "c", "amount_off": "1", "until": "2026"}, "until", "a coupon has no such field"),
+        ({"code": "c", "amount_off": "1", "until": "2026"}, "until", "a coupon has no such field; allowed are "),
     ],
 )
 def test_a_wrong_coupon_is_refused_with_its_field_and_what_is_allowed(
@@ -49,6 +49,27 @@ def test_a_wrong_coupon_is_refused_with_its_field_and_what_is_allowed(
         parse_coupon(raw, "coupons[1]")
     assert refused.value.field == f"coupons[1].{field}"
     assert allowed in refused.value.problem
+
+
+def test_a_coupon_with_an_unknown_field_says_which_are_known() -> None:
+    with pytest.raises(InvalidDefinition) as refused:
+        parse_coupon({"code": "c", "amount_off": "1", "until": "2026"}, "")
+    assert str(refused.value) == ("until: a coupon has no such field; allowed are amount_off, code, periods, prices")
+
+
+@pytest.mark.parametrize(
+    ("coupon", "field"),
+    [
+        (Coupon(code="", percent_off="10"), "coupon.code"),
+        (Coupon(code="c"), "coupon.percent_off"),
+        (Coupon(code="c", percent_off="10", periods=0), "coupon.periods"),
+        (Coupon(code="c", percent_off="10", prices=("a", "a")), "coupon.prices"),
+    ],
+)
+def test_a_coupon_that_was_never_parsed_is_refused_as_if_it_were(coupon: Coupon, field: str) -> None:
+    with pytest.raises(InvalidDefinition) as refused:
+        discount(coupon, currency("USD"))
+    assert refused.value.field == field
 
 
 def test_a_hundred_percent_and_ten_thousand_periods_are_allowed() -> None:

@@ -274,6 +274,8 @@ def test_only_a_meter_that_carries_over_hands_on_its_last_value() -> None:
         assert filled(plain, [event]).closing_level(Decimal(3)) is None
     latest = filled(new_accumulator(meter_of(Aggregation.LATEST, carry_over=True)), [event])
     assert (latest.quantity(WINDOW, Decimal(3)), latest.closing_level(Decimal(3))) == (Decimal(5), Decimal(5))
+    filled(latest, [Event(Decimal(6), START_US + 1, 1)])
+    assert (latest.quantity(WINDOW, Decimal(3)), latest.closing_level(Decimal(3))) == (Decimal(6), Decimal(6))
     assert new_accumulator(meter_of(Aggregation.LATEST, carry_over=True)).closing_level(None) is None
 
 
@@ -435,3 +437,10 @@ def test_a_long_unique_value_is_kept_as_a_digest_that_no_value_can_be() -> None:
         "\x003cd5ff70f8686a3a2c4749d34bdc1c54",
         "\x00fcb60a3d7779c1729f3e6e3eb487953c",
     ]
+
+
+@pytest.mark.parametrize("aggregation", ["count", "sum", "avg", "weighted_sum"])
+def test_what_needs_no_single_values_keeps_none(aggregation: str) -> None:
+    meter = meter_of(Aggregation(aggregation))
+    value = None if aggregation == "count" else Decimal(1)
+    assert filled(new_accumulator(meter), [Event(value, START_US, 0), Event(value, START_US, 1)]).entries == 0

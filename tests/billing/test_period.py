@@ -167,5 +167,20 @@ def test_a_clock_set_back_into_yesterday_does_not_bring_the_period_before_back()
 def test_a_boundary_outside_of_the_calendar_is_refused(n: int) -> None:
     with pytest.raises(InvalidDefinition, match="9999"):
         boundary(at("2026-01-01T00:00:00Z"), billing_period("P1Y"), zone("UTC"), n)
-    with pytest.raises(InvalidDefinition, match="9999"):
+    with pytest.raises(InvalidDefinition, match="9999") as refused:
         boundary(at("2026-01-01T00:00:00Z"), billing_period("P100D"), zone("UTC"), n)
+    assert refused.value.field == "anchor"
+
+
+@pytest.mark.parametrize(("longest", "longer"), [(36_525, "D"), (5_200, "W"), (1_200, "M"), (100, "Y")])
+def test_a_period_lasts_at_most_a_hundred_years(longest: int, longer: str) -> None:
+    assert billing_period(f"P{longest}{longer}").length == longest
+    with pytest.raises(InvalidDefinition, match="days, weeks, months or years up to a hundred years are allowed"):
+        billing_period(f"P{longest + 1}{longer}")
+
+
+@given(instants, periods, zones)
+def test_a_calendar_anchor_is_its_own(start: datetime, period: BillingPeriod, place: ZoneInfo) -> None:
+    anchor = calendar_anchor(start, period, place)
+    assert anchor <= start
+    assert calendar_anchor(anchor, period, place) == anchor

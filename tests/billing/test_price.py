@@ -440,8 +440,9 @@ def test_a_percentage_is_measured_by_a_sum() -> None:
     count = Meter(code="m", event="e", aggregation=Aggregation.COUNT)
     require_measurable(percentage, Meter(code="m", event="e", aggregation=Aggregation.SUM, property="n"), "prices[0]")
     require_measurable(unit, count, "prices[0]")
-    with pytest.raises(InvalidDefinition, match=r"^prices\[0\]\.meter: "):
+    with pytest.raises(InvalidDefinition) as refused:
         require_measurable(percentage, count, "prices[0]")
+    assert str(refused.value) == "prices[0].meter: percentage prices the events of a meter that sums, 'm' is count"
 
 
 def test_one_off_prices_and_commitments_are_read_with_all_their_fields() -> None:
@@ -498,3 +499,61 @@ def test_groups_are_priced_together_where_there_are_groups_whose_values_have_a_s
     with pytest.raises(InvalidDefinition, match="has no groups") as refused:
         require_measurable(together, Meter("m", "e", Aggregation.SUM, "n"), "prices[0]")
     assert refused.value.field == "prices[0].across_groups"
+
+
+@pytest.mark.parametrize(
+    ("raw", "problem"),
+    [
+        (FEE, "a recurring price has no such field; allowed are amount, billed, code, quantity, taxable, type"),
+        (ONE_OFF, "a one-off price has no such field; allowed are amount, code, quantity, taxable, type"),
+        (COMMITMENT, "a commitment has no such field; allowed are amount, code, taxable, term, type"),
+        (
+            UNIT,
+            (
+                "a per_unit price has no such field; allowed are across_groups, code, discount_percent, free_units, "
+                "maximum_amount, meter, minimum_amount, model, taxable, type, unit_amount, unit_conversion"
+            ),
+        ),
+    ],
+)
+def test_a_price_with_an_unknown_field_says_which_are_known(raw: dict[str, object], problem: str) -> None:
+    with pytest.raises(InvalidDefinition) as refused:
+        parse_price({**raw, "colour": "red"}, "")
+    assert str(refused.value) == f"colour: {problem}"
+
+
+def test_every_event_may_cost_the_same() -> None:
+    price = usage_price(**PERCENTAGE, event_minimum="3", event_maximum="3")
+    assert amount(price, Decimal(0), [Decimal(1), Decimal(10**6)]) == Decimal(6)
+
+
+@pytest.mark.parametrize(
+    ("raw", "problem"),
+    [
+        (
+            {**GRADUATED, "tiers": [{"unit_amount": "1", "up_to": "5"}]},
+            "tiers[0].up_to: is given for the last tier, which has no end; leave it out there",
+        ),
+        (
+            {**GRADUATED, "tiers": [{"unit_amount": "1", "unit": "k"}]},
+            "tiers[0].unit: a tier has no such field; allowed are flat_amount, unit_amount",
+        ),
+        (
+            {**UNIT, "unit_conversion": {"multiply_by": "0"}},
+            "unit_conversion.multiply_by: is 0; a decimal above 0, at most 1000000000 is allowed",
+        ),
+        (
+            {**UNIT, "unit_conversion": {"multiply_by": "2", "unit": "k"}},
+            "unit_conversion.unit: unit_conversion has no such field; allowed are multiply_by, rounding",
+        ),
+    ],
+)
+def test_what_is_wrong_inside_a_price_is_told_with_what_is_allowed(raw: dict[str, object], problem: str) -> None:
+    with pytest.raises(InvalidDefinition) as refused:
+        parse_price(raw, "")
+    assert str(refused.value) == problem
+
+
+def test_a_tier_may_have_a_flat_amount_alone() -> None:
+    price = usage_price(model="graduated", tiers=[{"up_to": "10", "flat_amount": "5"}, {"unit_amount": "1"}])
+    assert [amount(price, Decimal(quantity)) for quantity in (0, 10, 12)] == [5, 5, 7]

@@ -72,8 +72,9 @@ def test_an_end_in_the_trial_cancels_it() -> None:
 
 @pytest.mark.parametrize("field", [("trial_end", at("2026-01-31")), ("periods", 0)])
 def test_a_schedule_that_means_nothing_is_refused(field: tuple[str, object]) -> None:
-    with pytest.raises(InvalidDefinition, match=field[0]):
+    with pytest.raises(InvalidDefinition) as refused:
         schedule("2026-01-31", **dict([field]))
+    assert refused.value.field == field[0]
 
 
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2040, 1, 1)), st.sampled_from(["P1M", "P1W", "P1Y", "P28D", "P3M"]))  # noqa: DTZ001 - made aware below

@@ -108,3 +108,43 @@ def test_the_tz_database_has_a_version() -> None:
     year, letter = tzdata_version()[:4], tzdata_version()[4:]
     assert year.isdigit()
     assert letter.isalpha()
+
+
+def test_moving_twice_in_a_period_leaves_the_zones_before_it_and_no_trace_of_the_first_move() -> None:
+    anchor, february, march = (datetime(2026, month, 1, tzinfo=UTC) for month in (1, 2, 3))
+    moved = rezoned(agreed("UTC"), "Europe/Berlin", anchor, february)
+    open_until = boundary(anchor, billing_period("P1M"), zones_of(moved), 2)
+    twice = rezoned(rezoned(moved, "Asia/Kolkata", anchor, open_until), "Pacific/Honolulu", anchor, open_until)
+    assert open_until < march
+    assert (twice.timezone, twice.former_zones) == (
+        "Pacific/Honolulu",
+        (
+            FormerZone(timezone="UTC", until="2026-02-01T00:00:00"),
+            FormerZone(timezone="Europe/Berlin", until="2026-03-01T00:00:00"),
+        ),
+    )
+
+
+def test_a_move_in_the_middle_of_a_period_in_the_east_reaches_to_the_next_boundary() -> None:
+    anchor, paused_at = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 14, 23, tzinfo=UTC)
+    start = rezoned(agreed("Pacific/Kiritimati", "P1W"), "Asia/Kolkata", anchor, paused_at)
+    assert start.former_zones == (FormerZone(timezone="Pacific/Kiritimati", until="2026-02-15T13:00:00"),)
+    assert period_end(anchor, billing_period("P1W"), zones_of(start), paused_at) == datetime(
+        2026, 2, 19, 8, 30, tzinfo=UTC
+    )
+
+
+def test_there_and_back_over_the_date_line_by_the_day_is_refused_by_its_field() -> None:
+    anchor = datetime(2025, 12, 31, 10, tzinfo=UTC)  # midnight in Kiritimati
+    west = rezoned(agreed("Pacific/Kiritimati", "P1D"), "Pacific/Pago_Pago", anchor, anchor + timedelta(days=3))
+    open_until = boundary(anchor, billing_period("P1D"), zones_of(west), 6)
+    with pytest.raises(InvalidDefinition, match="before it begins") as refused:
+        rezoned(west, "Pacific/Kiritimati", anchor, open_until)
+    assert refused.value.field == "timezone"
+
+
+def test_a_period_that_ends_as_it_begins_is_allowed() -> None:
+    anchor, day = datetime(2026, 1, 1, 11, tzinfo=UTC), billing_period("P1D")  # 24 hours lie between the two
+    moved = rezoned(agreed("Pacific/Pago_Pago", "P1D"), "Pacific/Tongatapu", anchor, anchor + timedelta(days=4))
+    ends = [boundary(anchor, day, zones_of(moved), n) - anchor for n in (4, 5, 6)]
+    assert ends == [timedelta(days=4), timedelta(days=4), timedelta(days=5)]

@@ -417,5 +417,5 @@ def test_a_definition_is_small_enough_for_an_event() -> None:
     values = ", ".join(f"{number}{'x' * 190}" for number in range(1_000))
     meter = f"{{code: m, event: x, aggregation: count, filters: {{f: [{values}]}}}}"
     text = f"tenants:\n- code: T\n  currency: USD\n  timezone: UTC\n  meters: [{meter}]\n"
-    with pytest.raises(BadFile, match=r"meters\[0\]: has .* a definition has at most"):
+    with pytest.raises(BadFile, match=r"meters\[0\]: has .* such a definition has at most 131072"):
         parse_catalogue(text.encode(), "f")

@@ -53,7 +53,14 @@ def seed(connection: psycopg.Connection) -> None:
             )
 
 
-def line(amount_minor: int, price: str = "calls", *, kind: LineKind = LineKind.USAGE, quantity: str = "12") -> Line:
+def line(
+    amount_minor: int,
+    price: str = "calls",
+    *,
+    kind: LineKind = LineKind.USAGE,
+    quantity: str = "12",
+    discount_minor: int = 0,
+) -> Line:
     return Line(
         kind=kind,
         price=price,
@@ -64,6 +71,7 @@ def line(amount_minor: int, price: str = "calls", *, kind: LineKind = LineKind.U
         period_end_us=micros(FEBRUARY),
         taxable=True,
         events=7,
+        discount_minor=discount_minor,
     )
 
 
@@ -91,6 +99,7 @@ def statement(  # noqa: PLR0913 - what the tests vary
         correlation_id="corr",
         position=42,
         lines=lines,
+        tzdata="2026b",
     )
 
 

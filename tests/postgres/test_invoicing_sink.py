@@ -42,13 +42,25 @@ async def test_a_statement_becomes_an_invoice_with_lines_tax_credit_and_double_e
     assert [tuple(map(str, row)) for row in shown] == [
         (
             "acme", "c1", "s1", "INV-000001", "finalized", "USD", "2026-02-01 00:00:00+00:00",
-            "12.34", "0.82", "13.16", "3.00", "10.16",
+            "12.34", "0.82", "13.16", "3.00", "10.16", "2026b",
         )
     ]  # fmt: skip
     window = JANUARY, FEBRUARY
     assert rows(owner, "SELECT * FROM report.invoice_lines ORDER BY position") == [
-        ("acme", "INV-000001", 1, "calls", {"region": "eu"}, 12, Decimal("10.00"), *window, False),
-        ("acme", "INV-000001", 2, "base", {"region": "eu"}, 1, Decimal("2.34"), *window, False),
+        (
+            "acme",
+            "INV-000001",
+            1,
+            "calls",
+            {"region": "eu"},
+            12,
+            Decimal("10.00"),
+            *window,
+            False,
+            Decimal("0.00"),
+            "usage",
+        ),
+        ("acme", "INV-000001", 2, "base", {"region": "eu"}, 1, Decimal("2.34"), *window, False, Decimal("0.00"), "fee"),
     ]
     balance = rows(owner, "SELECT account, debit, credit FROM report.trial_balance ORDER BY account")
     assert [tuple(map(str, row)) for row in balance] == [
@@ -71,6 +83,29 @@ async def test_reported_amounts_have_the_digits_of_their_currency(
         ("JPY", "1250", "0"),
         ("KWD", "1.250", "0.000"),
     ]
+
+
+async def test_every_kind_of_line_has_its_place_with_what_coupons_took_off(
+    service: Pool, outbox: Outbox, owner: psycopg.Connection
+) -> None:
+    """An adjustment may take back what was taken off: then the discount is below 0."""
+    kinds = {LineKind.ADJUSTMENT: (-90, -10), LineKind.TRUE_UP: (500, 0), LineKind.CHARGE: (75, 25)}
+    lines = [line(kinds.get(kind, (10, 0))[0], kind.value, kind=kind, discount_minor=kinds.get(kind, (10, 0))[1])
+             for kind in LineKind]  # fmt: skip
+    await InvoicingSink(service, outbox).write([statement(*lines)])
+    shown = rows(
+        owner, "SELECT kind, amount::text, discount::text, adjustment FROM report.invoice_lines ORDER BY position"
+    )
+    assert shown == [
+        ("adjustment", "-0.90", "-0.10", True),
+        ("unused_fee", "0.10", "0.00", False),
+        ("usage", "0.10", "0.00", False),
+        ("true_up", "5.00", "0.00", False),
+        ("fee", "0.10", "0.00", False),
+        ("charge", "0.75", "0.25", False),
+    ]
+    (told,) = [event for event in events(owner, outbox) if isinstance(event, records.InvoiceFinalized)]
+    assert [one.discount_minor for one in told.lines] == [-10, 0, 0, 0, 0, 25]
 
 
 async def test_expired_credit_is_not_in_the_balance_of_a_tenant_whose_clock_has_passed_it(
@@ -122,6 +157,7 @@ async def test_the_events_tell_the_same_and_name_their_cause(
                     events=7,
                 ),
             ),
+            tzdata="2026b",
         ),
         records.LedgerPosted: records.LedgerPosted(
             transaction_id=str(transaction_id),

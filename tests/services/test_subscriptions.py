@@ -12,9 +12,10 @@ from connectors.catalogue_file.model import Anchor, PlanCode
 from connectors.catalogue_file.model import Subscription as Wanted
 from connectors.postgres.pool import Role, open_pool
 from connectors.postgres.unit_of_work import UnitOfWork, unit_of_work
-from connectors.services import clock, customers, subscriptions
+from connectors.services import clock, customers, store, subscriptions
 from connectors.services.errors import Conflict, Unknown
 from connectors.services.lifecycle import Subscription
+from schemas import records
 from tests.services.world import ACME, C1, JANUARY, REAL_NOW, S1, World, file, subscribed
 
 FEBRUARY = datetime(2026, 2, 1, tzinfo=UTC)
@@ -40,7 +41,7 @@ def moving(move: Move) -> Commanded:
 async def commanded(world: World, *moves: Move) -> Subscription:
     """The subscription after the moves, each in a unit of work of its own."""
     async with world.work() as work:
-        (after,) = await subscriptions.load(work.connection, [(ACME, S1)])
+        (after,) = await store.load(work.connection, [(ACME, S1)])
     for move in moves:
         async with world.work() as work:
             after = await moving(move)(work)
@@ -196,6 +197,42 @@ async def test_credit_is_granted_once_for_its_id(world: World) -> None:
         }
     ]
     assert await world.rows("SELECT grant_id, remaining_minor::text FROM beaas.credit_grants") == [("g1", "3900")]
+
+
+async def test_credit_is_posted_once_as_it_was_paid_and_the_ledger_balances(world: World) -> None:
+    await world.apply(file())
+    for _ in range(2):
+        async with world.work() as work:
+            await customers.grant_credit(work, ACME, customers.Grant(C1, "39.00"), now=REAL_NOW, grant_id="g1")
+    posted = await world.rows("SELECT transaction_id, grant_id, invoice_id, posted_at FROM beaas.ledger_transactions")
+    ((transaction_id, *rest),) = posted
+    assert rest == ["g1", None, JANUARY]
+    assert await world.events("ledger") == [
+        records.LedgerPosted(
+            transaction_id=str(transaction_id),
+            tenant_id="acme",
+            customer_id="c1",
+            currency="USD",
+            posted_at=JANUARY,
+            postings=(
+                records.Posting(account="prepayments", amount_minor=3900),
+                records.Posting(account="customer_credit", amount_minor=-3900),
+            ),
+            grant_id="g1",
+        )
+    ]
+    balance = await world.rows("SELECT account, (debit - credit)::text FROM report.trial_balance ORDER BY account")
+    assert balance == [("customer_credit", "-39.00"), ("prepayments", "39.00")]
+
+
+async def test_the_role_behind_http_grants_credit(world: World) -> None:
+    await world.apply(file())
+    async with (
+        open_pool(world.url, Role.API, application_name="test api") as pool,
+        unit_of_work(pool, ACME, outbox=world.outbox) as work,
+    ):
+        await customers.grant_credit(work, ACME, customers.Grant(C1, "39.00"), now=REAL_NOW)
+    assert await world.rows("SELECT sum(amount_minor)::int, count(*) FROM beaas.postings") == [(0, 2)]
 
 
 @pytest.mark.parametrize("amount", ["0", "-1", "0.001", "x"])

@@ -71,6 +71,31 @@ async def tenant_by_id(connection: AsyncConnection[Any], *, tenant_id: str) -> T
         return await cursor.fetchone()
 
 
+_HOLD_TENANT: Final[LiteralString] = """
+SELECT currency, timezone, tax_percent, test_clock
+FROM beaas.tenants
+WHERE tenant_id = %(tenant_id)s
+FOR SHARE
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldTenant:
+    """A row of `hold_tenant`."""
+
+    currency: str
+    timezone: str
+    tax_percent: Decimal
+    test_clock: datetime | None
+
+
+async def hold_tenant(connection: AsyncConnection[Any], *, tenant_id: str) -> HoldTenant | None:
+    """The tenant, if it exists, as it stays until the transaction ends: nobody moves its zone meanwhile."""
+    async with connection.cursor(row_factory=args_row(HoldTenant)) as cursor:
+        await cursor.execute(_HOLD_TENANT, {"tenant_id": tenant_id})
+        return await cursor.fetchone()
+
+
 _SAVE_TENANTS: Final[LiteralString] = """
 INSERT INTO beaas.tenants (tenant_id, currency, timezone, tax_percent, test_clock)
 SELECT * FROM unnest(
@@ -246,4 +271,45 @@ async def publish_plan_versions(
             "billing_periods": billing_periods,
             "prices": prices,
         },
+    )
+
+
+_COUPONS_OF: Final[LiteralString] = """
+SELECT tenant_id, coupon_id, definition
+FROM beaas.coupons
+WHERE tenant_id = ANY(%(tenant_ids)b::text[])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CouponsOf:
+    """A row of `coupons_of`."""
+
+    tenant_id: str
+    coupon_id: str
+    definition: str
+
+
+async def coupons_of(connection: AsyncConnection[Any], *, tenant_ids: list[str]) -> list[CouponsOf]:
+    """Every coupon of the tenants."""
+    async with connection.cursor(row_factory=args_row(CouponsOf)) as cursor:
+        await cursor.execute(_COUPONS_OF, {"tenant_ids": tenant_ids})
+        return await cursor.fetchall()
+
+
+_SAVE_COUPONS: Final[LiteralString] = """
+INSERT INTO beaas.coupons (tenant_id, coupon_id, definition)
+SELECT tenant_id, coupon_id, definition::jsonb
+FROM unnest(%(tenant_ids)b::text[], %(coupon_ids)b::text[], %(definitions)b::text[])
+    AS given (tenant_id, coupon_id, definition)
+ON CONFLICT (tenant_id, coupon_id) DO UPDATE SET definition = excluded.definition, updated_at = now()
+"""
+
+
+async def save_coupons(
+    connection: AsyncConnection[Any], *, tenant_ids: list[str], coupon_ids: list[str], definitions: list[str]
+) -> None:
+    """Creates or changes coupons."""
+    await connection.execute(
+        _SAVE_COUPONS, {"tenant_ids": tenant_ids, "coupon_ids": coupon_ids, "definitions": definitions}
     )

@@ -100,7 +100,7 @@ _INSERT_INVOICES: Final[LiteralString] = """
 INSERT INTO beaas.invoices (
     tenant_id, invoice_id, statement_id, customer_id, subscription_id, plan_id, plan_version, series_position, currency,
     timezone, tax_percent, issued_at, subtotal_minor, tax_minor, total_minor, credit_applied_minor, amount_due_minor,
-    command_id, correlation_id, journal_position
+    command_id, correlation_id, journal_position, tzdata
 )
 SELECT * FROM unnest(
     %(tenant_ids)b::text[], %(invoice_ids)b::uuid[], %(statement_ids)b::text[], %(customer_ids)b::text[],
@@ -108,7 +108,7 @@ SELECT * FROM unnest(
     %(currencies)b::text[], %(timezones)b::text[], %(tax_percents)b::numeric[], %(issued_ats)b::timestamptz[],
     %(subtotals_minor)b::numeric[], %(taxes_minor)b::numeric[], %(totals_minor)b::numeric[],
     %(credits_applied_minor)b::numeric[], %(amounts_due_minor)b::numeric[], %(command_ids)b::text[],
-    %(correlation_ids)b::text[], %(journal_positions)b::bigint[]
+    %(correlation_ids)b::text[], %(journal_positions)b::bigint[], %(tzdata)b::text[]
 )
 """
 
@@ -136,6 +136,7 @@ async def insert_invoices(
     command_ids: list[str],
     correlation_ids: list[str],
     journal_positions: list[int],
+    tzdata: list[str],
 ) -> None:
     """The invoices are there, final."""
     await connection.execute(
@@ -161,6 +162,7 @@ async def insert_invoices(
             "command_ids": command_ids,
             "correlation_ids": correlation_ids,
             "journal_positions": journal_positions,
+            "tzdata": tzdata,
         },
     )
 
@@ -168,12 +170,13 @@ async def insert_invoices(
 _INSERT_LINES: Final[LiteralString] = """
 INSERT INTO beaas.invoice_lines (
     tenant_id, invoice_id, position, kind, price_id, line_group, quantity, amount_minor, period_start, period_end,
-    taxable, events
+    taxable, events, discount_minor
 )
 SELECT * FROM unnest(
     %(tenant_ids)b::text[], %(invoice_ids)b::uuid[], %(positions)b::integer[], %(kinds)b::text[], %(price_ids)b::text[],
     %(line_groups)b::jsonb[], %(quantities)b::numeric[], %(amounts_minor)b::numeric[],
-    %(period_starts)b::timestamptz[], %(period_ends)b::timestamptz[], %(taxables)b::boolean[], %(events)b::bigint[]
+    %(period_starts)b::timestamptz[], %(period_ends)b::timestamptz[], %(taxables)b::boolean[], %(events)b::bigint[],
+    %(discounts_minor)b::numeric[]
 )
 """
 
@@ -193,6 +196,7 @@ async def insert_lines(
     period_ends: list[datetime],
     taxables: list[bool],
     events: list[int],
+    discounts_minor: list[Decimal] | list[int],
 ) -> None:
     """The lines stand on their invoices."""
     await connection.execute(
@@ -210,6 +214,7 @@ async def insert_lines(
             "period_ends": period_ends,
             "taxables": taxables,
             "events": events,
+            "discounts_minor": discounts_minor,
         },
     )
 

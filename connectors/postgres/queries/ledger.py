@@ -10,10 +10,12 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 _INSERT_TRANSACTIONS: Final[LiteralString] = """
-INSERT INTO beaas.ledger_transactions (tenant_id, transaction_id, customer_id, invoice_id, currency, posted_at)
+INSERT INTO beaas.ledger_transactions (
+    tenant_id, transaction_id, customer_id, invoice_id, currency, posted_at, grant_id
+)
 SELECT * FROM unnest(
     %(tenant_ids)b::text[], %(transaction_ids)b::uuid[], %(customer_ids)b::text[], %(invoice_ids)b::uuid[],
-    %(currencies)b::text[], %(posted_ats)b::timestamptz[]
+    %(currencies)b::text[], %(posted_ats)b::timestamptz[], %(grant_ids)b::text[]
 )
 """
 
@@ -27,6 +29,7 @@ async def insert_transactions(
     invoice_ids: list[UUID | None],
     currencies: list[str],
     posted_ats: list[datetime],
+    grant_ids: list[str | None],
 ) -> None:
     """The ledger transactions are there; their postings follow before the commit."""
     await connection.execute(
@@ -38,6 +41,7 @@ async def insert_transactions(
             "invoice_ids": invoice_ids,
             "currencies": currencies,
             "posted_ats": posted_ats,
+            "grant_ids": grant_ids,
         },
     )
 

@@ -1,5 +1,7 @@
 """The statements of ../sql/subscription.sql, typed; written by tools/generate_queries.py."""
 
+# ruff: noqa: D205 - a long promise is wrapped
+
 # ruff: noqa: PLR0913 - an argument for each parameter of the statement
 
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from psycopg.rows import args_row
 _SUBSCRIPTIONS_BY_ID: Final[LiteralString] = """
 SELECT
     tenant_id, subscription_id, customer_id, plan_id, plan_version, state, starts_at, anchor_at, trial_end_at,
-    cancel_at, ended_at, closed_until, next_due_at, terms
+    cancel_at, ended_at, closed_until, next_due_at, on_calendar, terms, coupons
 FROM beaas.subscriptions
 WHERE (tenant_id, subscription_id) IN (SELECT * FROM unnest(%(tenant_ids)b::text[], %(subscription_ids)b::text[]))
 ORDER BY tenant_id, subscription_id
@@ -36,7 +38,9 @@ class SubscriptionsById:
     ended_at: datetime | None
     closed_until: datetime | None
     next_due_at: datetime | None
+    on_calendar: bool
     terms: str
+    coupons: str
 
 
 async def subscriptions_by_id(
@@ -128,18 +132,18 @@ async def count_due(connection: AsyncConnection[Any], *, real_now: datetime) -> 
 _ADD_SUBSCRIPTIONS: Final[LiteralString] = """
 INSERT INTO beaas.subscriptions (
     tenant_id, subscription_id, customer_id, plan_id, plan_version, state, starts_at, anchor_at, trial_end_at,
-    cancel_at, closed_until, next_due_at, terms)
+    cancel_at, closed_until, next_due_at, on_calendar, terms, coupons)
 SELECT
     tenant_id, subscription_id, customer_id, plan_id, plan_version, state, starts_at, anchor_at, trial_end_at,
-    cancel_at, closed_until, next_due_at, terms::jsonb
+    cancel_at, closed_until, next_due_at, on_calendar, terms::jsonb, coupons::jsonb
 FROM unnest(
     %(tenant_ids)b::text[], %(subscription_ids)b::text[], %(customer_ids)b::text[], %(plan_ids)b::text[],
     %(plan_versions)b::integer[], %(states)b::text[], %(starts_ats)b::timestamptz[], %(anchor_ats)b::timestamptz[],
     %(trial_end_ats)b::timestamptz[], %(cancel_ats)b::timestamptz[], %(closed_untils)b::timestamptz[],
-    %(next_due_ats)b::timestamptz[], %(terms)b::text[])
+    %(next_due_ats)b::timestamptz[], %(on_calendars)b::boolean[], %(terms)b::text[], %(coupons)b::text[])
     AS given (
         tenant_id, subscription_id, customer_id, plan_id, plan_version, state, starts_at, anchor_at, trial_end_at,
-        cancel_at, closed_until, next_due_at, terms)
+        cancel_at, closed_until, next_due_at, on_calendar, terms, coupons)
 """
 
 
@@ -158,7 +162,9 @@ async def add_subscriptions(
     cancel_ats: list[datetime | None],
     closed_untils: list[datetime | None],
     next_due_ats: list[datetime | None],
+    on_calendars: list[bool],
     terms: list[str],
+    coupons: list[str],
 ) -> None:
     """Adds subscriptions whose codes are new."""
     await connection.execute(
@@ -176,9 +182,37 @@ async def add_subscriptions(
             "cancel_ats": cancel_ats,
             "closed_untils": closed_untils,
             "next_due_ats": next_due_ats,
+            "on_calendars": on_calendars,
             "terms": terms,
+            "coupons": coupons,
         },
     )
+
+
+_LIVE_SUBSCRIPTIONS_OF: Final[LiteralString] = """
+SELECT tenant_id, customer_id, subscription_id
+FROM beaas.subscriptions
+WHERE tenant_id = ANY(%(tenant_ids)b::text[]) AND state <> 'canceled'
+ORDER BY tenant_id, subscription_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSubscriptionsOf:
+    """A row of `live_subscriptions_of`."""
+
+    tenant_id: str
+    customer_id: str
+    subscription_id: str
+
+
+async def live_subscriptions_of(
+    connection: AsyncConnection[Any], *, tenant_ids: list[str]
+) -> list[LiveSubscriptionsOf]:
+    """Every subscription of the tenants that has not ended, with its customer."""
+    async with connection.cursor(row_factory=args_row(LiveSubscriptionsOf)) as cursor:
+        await cursor.execute(_LIVE_SUBSCRIPTIONS_OF, {"tenant_ids": tenant_ids})
+        return await cursor.fetchall()
 
 
 _MOVE_SUBSCRIPTIONS: Final[LiteralString] = """
@@ -237,7 +271,7 @@ async def replace_terms(
     plan_versions: list[int],
     terms: list[str],
 ) -> int:
-    """Puts subscriptions on another plan version."""
+    """Puts subscriptions on other terms."""
     cursor = await connection.execute(
         _REPLACE_TERMS,
         {
@@ -247,5 +281,57 @@ async def replace_terms(
             "plan_versions": plan_versions,
             "terms": terms,
         },
+    )
+    return cursor.rowcount
+
+
+_REZONE_SUBSCRIPTIONS: Final[LiteralString] = """
+UPDATE beaas.subscriptions AS s
+SET anchor_at = given.anchor_at, cancel_at = given.cancel_at, updated_at = now()
+FROM unnest(
+    %(tenant_ids)b::text[], %(subscription_ids)b::text[], %(anchor_ats)b::timestamptz[], %(cancel_ats)b::timestamptz[])
+    AS given (tenant_id, subscription_id, anchor_at, cancel_at)
+WHERE s.tenant_id = given.tenant_id AND s.subscription_id = given.subscription_id
+"""
+
+
+async def rezone_subscriptions(
+    connection: AsyncConnection[Any],
+    *,
+    tenant_ids: list[str],
+    subscription_ids: list[str],
+    anchor_ats: list[datetime],
+    cancel_ats: list[datetime | None],
+) -> int:
+    """Writes where subscriptions have their boundaries now: what they are counted from, and when they end by
+    themselves.
+    """
+    cursor = await connection.execute(
+        _REZONE_SUBSCRIPTIONS,
+        {
+            "tenant_ids": tenant_ids,
+            "subscription_ids": subscription_ids,
+            "anchor_ats": anchor_ats,
+            "cancel_ats": cancel_ats,
+        },
+    )
+    return cursor.rowcount
+
+
+_REPLACE_COUPONS: Final[LiteralString] = """
+UPDATE beaas.subscriptions AS s
+SET coupons = given.coupons::jsonb, updated_at = now()
+FROM unnest(%(tenant_ids)b::text[], %(subscription_ids)b::text[], %(coupons)b::text[])
+    AS given (tenant_id, subscription_id, coupons)
+WHERE s.tenant_id = given.tenant_id AND s.subscription_id = given.subscription_id
+"""
+
+
+async def replace_coupons(
+    connection: AsyncConnection[Any], *, tenant_ids: list[str], subscription_ids: list[str], coupons: list[str]
+) -> int:
+    """Writes the coupons that subscriptions have now."""
+    cursor = await connection.execute(
+        _REPLACE_COUPONS, {"tenant_ids": tenant_ids, "subscription_ids": subscription_ids, "coupons": coupons}
     )
     return cursor.rowcount

@@ -11,11 +11,11 @@ import msgspec
 from billing.instant import instant
 from billing.invoice import Invoice
 from billing.ledger import Posting, postings
-from billing.statement import Line, Statement
+from billing.statement import Statement
 from connectors.postgres.pool import Connection
 from connectors.postgres.queries import credit, invoicing, ledger
 from connectors.postgres.unit_of_work import UnitOfWork
-from schemas import records, topics
+from schemas import convert, records, topics
 from schemas.topics import Topic
 from schemas.wire import Record
 
@@ -63,9 +63,13 @@ async def insert(connection: Connection, finalized: Sequence[Finalized]) -> None
 
 def publish(work: UnitOfWork, one: Finalized) -> None:
     """The events that tell of the invoice go out with the unit of work."""
-    _publish(work, one, topics.INVOICE, str(one.invoice_id), invoice_finalized(one))
+    finalized = convert.invoice_from_domain(one.invoice, invoice_id=one.invoice_id, number=one.number)
+    _publish(work, one, topics.INVOICE, str(one.invoice_id), finalized)
     if one.postings:
-        _publish(work, one, topics.LEDGER, str(one.transaction_id), ledger_posted(one))
+        posted = convert.invoice_posted(
+            one.statement, one.postings, invoice_id=one.invoice_id, transaction_id=one.transaction_id
+        )
+        _publish(work, one, topics.LEDGER, str(one.transaction_id), posted)
     if (grant := one.invoice.grant) is not None:
         granted = records.CreditGranted(
             grant_id=grant.grant_id,
@@ -79,42 +83,6 @@ def publish(work: UnitOfWork, one: Finalized) -> None:
         _publish(work, one, topics.CREDIT, grant.grant_id, granted)
 
 
-def invoice_finalized(one: Finalized) -> records.InvoiceFinalized:
-    """Returns the record that tells of the invoice."""
-    statement, invoice = one.statement, one.invoice
-    return records.InvoiceFinalized(
-        invoice_id=str(one.invoice_id),
-        tenant_id=statement.tenant,
-        customer_id=statement.customer,
-        subscription_id=statement.subscription,
-        number=one.number,
-        statement_id=statement.statement_id,
-        currency=statement.currency,
-        issued_at=one.issued_at,
-        subtotal_minor=invoice.subtotal_minor,
-        tax_minor=invoice.tax_minor,
-        total_minor=invoice.total_minor,
-        credit_applied_minor=invoice.credit_applied_minor,
-        amount_due_minor=invoice.amount_due_minor,
-        lines=tuple(_line(line) for line in invoice.lines),
-    )
-
-
-def ledger_posted(one: Finalized) -> records.LedgerPosted:
-    """Returns the record that tells of the invoice's double entry."""
-    return records.LedgerPosted(
-        transaction_id=str(one.transaction_id),
-        tenant_id=one.statement.tenant,
-        customer_id=one.statement.customer,
-        invoice_id=str(one.invoice_id),
-        currency=one.statement.currency,
-        posted_at=one.issued_at,
-        postings=tuple(
-            records.Posting(account=posting.account, amount_minor=posting.amount_minor) for posting in one.postings
-        ),
-    )
-
-
 def _publish(work: UnitOfWork, one: Finalized, topic: Topic, aggregate_id: str, record: Record) -> None:
     work.publish(
         topic,
@@ -124,20 +92,6 @@ def _publish(work: UnitOfWork, one: Finalized, topic: Topic, aggregate_id: str, 
         occurred_at=one.issued_at,
         correlation_id=one.statement.correlation_id,
         causation_id=one.statement.command_id,
-    )
-
-
-def _line(line: Line) -> records.InvoiceLine:
-    return records.InvoiceLine(
-        kind=records.InvoiceLineKind(line.kind),
-        price=line.price,
-        line_group=line.group,
-        quantity=line.quantity,
-        amount_minor=line.amount_minor,
-        period_start=instant(line.period_start_us),
-        period_end=instant(line.period_end_us),
-        taxable=line.taxable,
-        events=line.events,
     )
 
 
@@ -166,6 +120,7 @@ async def _insert_invoices(connection: Connection, finalized: Sequence[Finalized
         command_ids=[statement.command_id for statement in statements],
         correlation_ids=[statement.correlation_id for statement in statements],
         journal_positions=[statement.position for statement in statements],
+        tzdata=[statement.tzdata for statement in statements],
     )
 
 
@@ -185,6 +140,7 @@ async def _insert_lines(connection: Connection, finalized: Sequence[Finalized]) 
         period_ends=[instant(line.period_end_us) for _, _, line in placed],
         taxables=[line.taxable for _, _, line in placed],
         events=[line.events for _, _, line in placed],
+        discounts_minor=[line.discount_minor for _, _, line in placed],
     )
 
 
@@ -199,6 +155,7 @@ async def _insert_ledger(connection: Connection, finalized: Sequence[Finalized])
         invoice_ids=[one.invoice_id for one in finalized],
         currencies=[one.statement.currency for one in finalized],
         posted_ats=[one.issued_at for one in finalized],
+        grant_ids=[None for _ in finalized],
     )
     placed = [(one, position, posting) for one in finalized for position, posting in enumerate(one.postings, start=1)]
     await ledger.insert_postings(

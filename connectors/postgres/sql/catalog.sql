@@ -18,6 +18,14 @@ SELECT currency, timezone, tax_percent, test_clock
 FROM beaas.tenants
 WHERE tenant_id = %(tenant_id)s
 
+-- name: hold_tenant :one
+-- The tenant, if it exists, as it stays until the transaction ends: nobody moves its zone meanwhile.
+-- nullable: test_clock
+SELECT currency, timezone, tax_percent, test_clock
+FROM beaas.tenants
+WHERE tenant_id = %(tenant_id)s
+FOR SHARE
+
 -- name: save_tenants :exec
 -- Creates or changes tenants; the clock of one that exists stays.
 -- optional: test_clocks
@@ -74,3 +82,17 @@ SELECT tenant_id, plan_id, version, billing_period, prices::jsonb
 FROM unnest(
     %(tenant_ids)s::text[], %(plan_ids)s::text[], %(versions)s::integer[], %(billing_periods)s::text[],
     %(prices)s::text[]) AS given (tenant_id, plan_id, version, billing_period, prices)
+
+-- name: coupons_of :many
+-- Every coupon of the tenants.
+SELECT tenant_id, coupon_id, definition
+FROM beaas.coupons
+WHERE tenant_id = ANY(%(tenant_ids)s::text[])
+
+-- name: save_coupons :exec
+-- Creates or changes coupons.
+INSERT INTO beaas.coupons (tenant_id, coupon_id, definition)
+SELECT tenant_id, coupon_id, definition::jsonb
+FROM unnest(%(tenant_ids)s::text[], %(coupon_ids)s::text[], %(definitions)s::text[])
+    AS given (tenant_id, coupon_id, definition)
+ON CONFLICT (tenant_id, coupon_id) DO UPDATE SET definition = excluded.definition, updated_at = now()

@@ -29,7 +29,7 @@ RETURNING tenant_id, last_number;
 INSERT INTO beaas.invoices (
     tenant_id, invoice_id, statement_id, customer_id, subscription_id, plan_id, plan_version, series_position, currency,
     timezone, tax_percent, issued_at, subtotal_minor, tax_minor, total_minor, credit_applied_minor, amount_due_minor,
-    command_id, correlation_id, journal_position
+    command_id, correlation_id, journal_position, tzdata
 )
 SELECT * FROM unnest(
     %(tenant_ids)s::text[], %(invoice_ids)s::uuid[], %(statement_ids)s::text[], %(customer_ids)s::text[],
@@ -37,19 +37,20 @@ SELECT * FROM unnest(
     %(currencies)s::text[], %(timezones)s::text[], %(tax_percents)s::numeric[], %(issued_ats)s::timestamptz[],
     %(subtotals_minor)s::numeric[], %(taxes_minor)s::numeric[], %(totals_minor)s::numeric[],
     %(credits_applied_minor)s::numeric[], %(amounts_due_minor)s::numeric[], %(command_ids)s::text[],
-    %(correlation_ids)s::text[], %(journal_positions)s::bigint[]
+    %(correlation_ids)s::text[], %(journal_positions)s::bigint[], %(tzdata)s::text[]
 );
 
 -- name: insert_lines :exec
 -- The lines stand on their invoices.
 INSERT INTO beaas.invoice_lines (
     tenant_id, invoice_id, position, kind, price_id, line_group, quantity, amount_minor, period_start, period_end,
-    taxable, events
+    taxable, events, discount_minor
 )
 SELECT * FROM unnest(
     %(tenant_ids)s::text[], %(invoice_ids)s::uuid[], %(positions)s::integer[], %(kinds)s::text[], %(price_ids)s::text[],
     %(line_groups)s::jsonb[], %(quantities)s::numeric[], %(amounts_minor)s::numeric[],
-    %(period_starts)s::timestamptz[], %(period_ends)s::timestamptz[], %(taxables)s::boolean[], %(events)s::bigint[]
+    %(period_starts)s::timestamptz[], %(period_ends)s::timestamptz[], %(taxables)s::boolean[], %(events)s::bigint[],
+    %(discounts_minor)s::numeric[]
 );
 
 -- name: burn_credit :exec

@@ -1,10 +1,12 @@
 -- name: insert_transactions :exec
 -- The ledger transactions are there; their postings follow before the commit.
--- optional: invoice_ids
-INSERT INTO beaas.ledger_transactions (tenant_id, transaction_id, customer_id, invoice_id, currency, posted_at)
+-- optional: invoice_ids, grant_ids
+INSERT INTO beaas.ledger_transactions (
+    tenant_id, transaction_id, customer_id, invoice_id, currency, posted_at, grant_id
+)
 SELECT * FROM unnest(
     %(tenant_ids)s::text[], %(transaction_ids)s::uuid[], %(customer_ids)s::text[], %(invoice_ids)s::uuid[],
-    %(currencies)s::text[], %(posted_ats)s::timestamptz[]
+    %(currencies)s::text[], %(posted_ats)s::timestamptz[], %(grant_ids)s::text[]
 );
 
 -- name: insert_postings :exec

@@ -3,7 +3,7 @@
 -- nullable: trial_end_at, cancel_at, ended_at, closed_until, next_due_at
 SELECT
     tenant_id, subscription_id, customer_id, plan_id, plan_version, state, starts_at, anchor_at, trial_end_at,
-    cancel_at, ended_at, closed_until, next_due_at, terms
+    cancel_at, ended_at, closed_until, next_due_at, on_calendar, terms, coupons
 FROM beaas.subscriptions
 WHERE (tenant_id, subscription_id) IN (SELECT * FROM unnest(%(tenant_ids)s::text[], %(subscription_ids)s::text[]))
 ORDER BY tenant_id, subscription_id
@@ -37,18 +37,25 @@ WHERE s.next_due_at <= coalesce(t.test_clock, %(real_now)s::timestamptz)
 -- optional: trial_end_ats, cancel_ats, closed_untils, next_due_ats
 INSERT INTO beaas.subscriptions (
     tenant_id, subscription_id, customer_id, plan_id, plan_version, state, starts_at, anchor_at, trial_end_at,
-    cancel_at, closed_until, next_due_at, terms)
+    cancel_at, closed_until, next_due_at, on_calendar, terms, coupons)
 SELECT
     tenant_id, subscription_id, customer_id, plan_id, plan_version, state, starts_at, anchor_at, trial_end_at,
-    cancel_at, closed_until, next_due_at, terms::jsonb
+    cancel_at, closed_until, next_due_at, on_calendar, terms::jsonb, coupons::jsonb
 FROM unnest(
     %(tenant_ids)s::text[], %(subscription_ids)s::text[], %(customer_ids)s::text[], %(plan_ids)s::text[],
     %(plan_versions)s::integer[], %(states)s::text[], %(starts_ats)s::timestamptz[], %(anchor_ats)s::timestamptz[],
     %(trial_end_ats)s::timestamptz[], %(cancel_ats)s::timestamptz[], %(closed_untils)s::timestamptz[],
-    %(next_due_ats)s::timestamptz[], %(terms)s::text[])
+    %(next_due_ats)s::timestamptz[], %(on_calendars)s::boolean[], %(terms)s::text[], %(coupons)s::text[])
     AS given (
         tenant_id, subscription_id, customer_id, plan_id, plan_version, state, starts_at, anchor_at, trial_end_at,
-        cancel_at, closed_until, next_due_at, terms)
+        cancel_at, closed_until, next_due_at, on_calendar, terms, coupons)
+
+-- name: live_subscriptions_of :many
+-- Every subscription of the tenants that has not ended, with its customer.
+SELECT tenant_id, customer_id, subscription_id
+FROM beaas.subscriptions
+WHERE tenant_id = ANY(%(tenant_ids)s::text[]) AND state <> 'canceled'
+ORDER BY tenant_id, subscription_id
 
 -- name: move_subscriptions :execrows
 -- Writes how far subscriptions have come; their terms stay.
@@ -63,10 +70,28 @@ FROM unnest(
 WHERE s.tenant_id = given.tenant_id AND s.subscription_id = given.subscription_id
 
 -- name: replace_terms :execrows
--- Puts subscriptions on another plan version.
+-- Puts subscriptions on other terms.
 UPDATE beaas.subscriptions AS s
 SET plan_id = given.plan_id, plan_version = given.plan_version, terms = given.terms::jsonb, updated_at = now()
 FROM unnest(
     %(tenant_ids)s::text[], %(subscription_ids)s::text[], %(plan_ids)s::text[], %(plan_versions)s::integer[],
     %(terms)s::text[]) AS given (tenant_id, subscription_id, plan_id, plan_version, terms)
+WHERE s.tenant_id = given.tenant_id AND s.subscription_id = given.subscription_id
+
+-- name: rezone_subscriptions :execrows
+-- Writes where subscriptions have their boundaries now: what they are counted from, and when they end by themselves.
+-- optional: cancel_ats
+UPDATE beaas.subscriptions AS s
+SET anchor_at = given.anchor_at, cancel_at = given.cancel_at, updated_at = now()
+FROM unnest(
+    %(tenant_ids)s::text[], %(subscription_ids)s::text[], %(anchor_ats)s::timestamptz[], %(cancel_ats)s::timestamptz[])
+    AS given (tenant_id, subscription_id, anchor_at, cancel_at)
+WHERE s.tenant_id = given.tenant_id AND s.subscription_id = given.subscription_id
+
+-- name: replace_coupons :execrows
+-- Writes the coupons that subscriptions have now.
+UPDATE beaas.subscriptions AS s
+SET coupons = given.coupons::jsonb, updated_at = now()
+FROM unnest(%(tenant_ids)s::text[], %(subscription_ids)s::text[], %(coupons)s::text[])
+    AS given (tenant_id, subscription_id, coupons)
 WHERE s.tenant_id = given.tenant_id AND s.subscription_id = given.subscription_id
