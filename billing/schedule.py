@@ -111,14 +111,15 @@ def rezoned(terms: Terms, timezone: str, anchor: datetime, open_until: datetime)
     """
     if timezone == terms.timezone:
         return terms
-    until = _wall_of(open_until, zones_of(terms))
-    former = tuple(former for former in terms.former_zones if _wall(former.until) <= until)
-    if not former or _wall(former[-1].until) < until:  # else no boundary will fall in the zone that is left
-        former = (*former, FormerZone(timezone=terms.timezone, until=until.isoformat()))
-    moved = msgspec.structs.replace(terms, timezone=timezone, former_zones=former)
+    here = zones_of(terms)
+    until = _wall_of(open_until, here)
+    kept = tuple(former for former in terms.former_zones if _wall(former.until) < until)
+    left = FormerZone(timezone=here.of(until).key, until=until.isoformat())
+    moved = msgspec.structs.replace(terms, timezone=timezone, former_zones=(*kept, left))
     period, zones = billing_period(terms.billing_period), zones_of(moved)
-    following = boundary(anchor, period, zones, _first_wall_after(anchor, period, zones, until))
-    if following < open_until:
+    first = _first_wall_after(anchor, period, zones, until)
+    following, before = (boundary(anchor, period, zones, n) for n in (first, first - 1))
+    if following < before:
         problem = (
             f"the period after {open_until} would end {following}, before it begins; change by a zone between the two"
         )

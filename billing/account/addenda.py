@@ -15,12 +15,12 @@ class AddendaRecord(msgspec.Struct, array_like=True):
 
     quantities: dict[str, str] = {}
     stretches: Stretches = {}
-    under: list[int] = []
+    paid_under: list[int] = []
     charged: list[str] = []
     waiting: list[Charge] = []
     coupons: list[Held] = []
     given: list[Given] = []
-    terms: list[Term] = []
+    commitments: list[Term] = []
 
 
 _EMPTY: Final = AddendaRecord()
@@ -33,17 +33,17 @@ class Addenda:
 
     def __init__(self, record: AddendaRecord | None) -> None:
         kept = record or _EMPTY
-        self.fees = Fees(kept.quantities, kept.stretches, kept.under)
+        self.fees = Fees(kept.quantities, kept.stretches, kept.paid_under)
         self.charges = Charges(kept.charged, kept.waiting)
         self.coupons = Coupons(kept.coupons, kept.given)
-        self.commitments = Commitments(kept.terms)
+        self.commitments = Commitments(kept.commitments)
 
     def record(self) -> AddendaRecord | None:
         """Returns what the head keeps of them; None for nothing, as most subscriptions have."""
         kept = AddendaRecord(
             self.fees.quantities,
             self.fees.stretches,
-            list(self.fees.under),
+            list(self.fees.paid_under),
             self.charges.charged,
             self.charges.waiting,
             self.coupons.held,

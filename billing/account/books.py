@@ -96,5 +96,7 @@ def _with_terms(record: SubscribedRecord, other: Callable[[bytes], bytes]) -> Su
     timeline = replace(record.timeline, terms=tuple(map(other, record.timeline.terms)))
     addenda = record.addenda
     if addenda is not None:
-        addenda = replace(addenda, terms=[replace(term, terms=other(term.terms)) for term in addenda.terms])
+        addenda = replace(
+            addenda, commitments=[replace(term, agreed=other(term.agreed)) for term in addenda.commitments]
+        )
     return replace(record, agreed=other(record.agreed), timeline=timeline, addenda=addenda)

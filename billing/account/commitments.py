@@ -17,7 +17,7 @@ class Term(msgspec.Struct, array_like=True):
     `counted_minor` is what their lines came to before coupons; `billed_minor` what was owed on top, once it is over.
     """
 
-    terms: bytes
+    agreed: bytes
     number: int
     start_us: int
     end_us: int
@@ -36,7 +36,7 @@ class Term(msgspec.Struct, array_like=True):
     @property
     def shortfall_minor(self) -> int:
         """What is missing of the part of the amount that is committed."""
-        priced = tariff(self.terms)
+        priced = tariff(self.agreed)
         share = priced.commitment(self.number).part(self.served_us, self.full_us)
         return max(round_to_minor(share, priced.currency) - self.counted_minor, 0)
 
@@ -54,11 +54,11 @@ class Commitments:
                 start_us, end_us = priced.term_of(commitment, anchor_us, at_us)
                 self.terms.append(Term(priced.written, commitment.number, at_us, end_us, end_us - start_us))
 
-    def move(self, priced: Tariff, anchor_us: int) -> None:
+    def rezone(self, priced: Tariff, anchor_us: int) -> None:
         """The boundaries that are to come fall in another zone, and so do the ends of the open terms."""
         for term in [term for term in self._open() if not term.ended]:
             start_us, end_us = priced.term_of(priced.commitment(term.number), anchor_us, term.start_us)
-            term.terms, term.end_us, term.full_us = priced.written, end_us, end_us - start_us
+            term.agreed, term.end_us, term.full_us = priced.written, end_us, end_us - start_us
 
     def serve(self, length_us: int) -> None:
         """So much of the open terms was billed."""
@@ -110,7 +110,7 @@ class Commitments:
 
 
 def _draft(term: Term, kind: LineKind, quantity: str, amount_minor: int) -> Draft:
-    priced = tariff(term.terms)
+    priced = tariff(term.agreed)
     price = priced.commitment(term.number).price
     line = Line(
         kind=kind,

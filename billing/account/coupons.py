@@ -46,6 +46,7 @@ class Coupons:
 
     def apply(self, coupon: Coupon, since_us: int, until_us: int | None) -> None:
         """From `since_us` on the coupon is in force."""
+        # A number is given again only once every coupon is forgotten, and no fee of the open window names it.
         number = self.held[-1].number + 1 if self.held else 0
         self.held.append(Held(number, coupon, since_us, until_us))
 
@@ -116,14 +117,16 @@ class Coupons:
 
     def _give(self, held: Held, drafts: Sequence[Draft], off: list[int], anchor_us: int) -> None:
         """Adds to `off` what one coupon of an amount takes off."""
-        places: dict[tuple[int, int], list[int]] = {}
+        places: dict[int, list[int]] = {}
+        ends: dict[int, int] = {}
         for place, draft in enumerate(drafts):
             if _is_in_force(held, draft):
-                period = draft.tariff.period_of(anchor_us, draft.line.period_start_us)
-                places.setdefault(period, []).append(place)
-        for period, found in places.items():
+                start_us, end_us = draft.tariff.period_of(anchor_us, draft.line.period_start_us)
+                places.setdefault(start_us, []).append(place)
+                ends[start_us] = max(end_us, ends.get(start_us, end_us))
+        for start_us, found in places.items():
             left = [drafts[place].line.amount_minor - off[place] for place in found]
-            given = self._given_in(held, period)
+            given = self._given_in(held, start_us, ends[start_us])
             most = _read(held, drafts[found[0]]).off_minor
             assert most is not None
             given.eligible_minor += sum(left)
@@ -132,11 +135,12 @@ class Coupons:
                 off[place] += share
             given.given_minor = now
 
-    def _given_in(self, held: Held, period: tuple[int, int]) -> Given:
+    def _given_in(self, held: Held, start_us: int, end_us: int) -> Given:
         for one in self.given:
-            if (one.number, one.period_us) == (held.number, period[0]):
+            if (one.number, one.period_us) == (held.number, start_us):
+                one.period_end_us = max(one.period_end_us, end_us)
                 return one
-        self.given.append(Given(held.number, *period))
+        self.given.append(Given(held.number, start_us, end_us))
         return self.given[-1]
 
     def _in_force_at(self, code: str, at_us: int) -> list[Held]:
@@ -148,8 +152,8 @@ def _is_in_force(held: Held, draft: Draft) -> bool:
     read = _read(held, draft)
     if not draft.discountable or not read.covers(draft.line.price):
         return False
-    if draft.under is not None:
-        return held.number in draft.under
+    if draft.coupons is not None:
+        return held.number in draft.coupons
     if draft.paid_us is not None:
         return held.since_us <= draft.paid_us and _lasts(held, draft.paid_us)
     end_us = draft.line.period_end_us

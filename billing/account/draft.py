@@ -10,7 +10,7 @@ from billing.statement import Line
 class Draft(NamedTuple):
     """A line with its amount before coupons, and the place of its price in the plan.
 
-    `tariff` is what priced it. Which coupons are in force says `under`, their numbers, of a fee in advance and of what
+    `tariff` is what priced it. Which coupons are in force say `coupons`, their numbers, of a fee in advance and of what
     is given back of it; else `paid_us`, the moment of a charge; else the end of the line's time. `before_minor` is what
     an adjusted window had been billed.
     """
@@ -19,7 +19,7 @@ class Draft(NamedTuple):
     line: Line
     tariff: Tariff
     paid_us: int | None = None
-    under: tuple[int, ...] | None = None
+    coupons: tuple[int, ...] | None = None
     before_minor: int = 0
     discountable: bool = True
 

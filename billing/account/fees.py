@@ -27,26 +27,26 @@ class OpenWindow(NamedTuple):
 class _Stretch(NamedTuple):
     since_us: int
     quantity: Decimal
-    under: tuple[int, ...]
+    coupons: tuple[int, ...]
 
 
 class Fees:
     """The quantities that were changed, and since when each fee has had which in the open window.
 
-    A changed quantity outlives plans: it counts for the recurring price of its code in whichever plan. `under` are the
-    numbers of the coupons that were in force when the open window began, and its fees were paid.
+    A changed quantity outlives plans: it counts for the recurring price of its code in whichever plan. `paid_under`
+    are the numbers of the coupons that were in force when the open window began, and its fees were paid.
     """
 
-    def __init__(self, quantities: dict[str, str], stretches: Stretches, under: Iterable[int]) -> None:
+    def __init__(self, quantities: dict[str, str], stretches: Stretches, coupons: Iterable[int]) -> None:
         self.quantities = dict(quantities)
         self.stretches = {code: list(found) for code, found in stretches.items()}
-        self.under = tuple(under)
+        self.paid_under = tuple(coupons)
 
-    def begin(self, window: OpenWindow, under: tuple[int, ...]) -> list[Draft]:
+    def begin(self, window: OpenWindow, coupons: tuple[int, ...]) -> list[Draft]:
         """A window opens: returns what is paid in advance for it."""
-        self.stretches, self.under = {}, under
+        self.stretches, self.paid_under = {}, coupons
         return [
-            self._paid(window, fee, _Stretch(window.start_us, self.quantity(fee), under))
+            self._paid(window, fee, _Stretch(window.start_us, self.quantity(fee), coupons))
             for fee in _billed(window.tariff, Billed.IN_ADVANCE)
         ]
 
@@ -69,14 +69,14 @@ class Fees:
         return drafts
 
     def change(
-        self, window: OpenWindow, fee: Fee, quantity: Decimal, at_us: int, under: tuple[int, ...]
+        self, window: OpenWindow, fee: Fee, quantity: Decimal, at_us: int, coupons: tuple[int, ...]
     ) -> list[Draft]:
         """Counts the fee so many times from `at_us` on; returns what was paid too much and what is owed instead."""
-        stretch = _Stretch(at_us, quantity, under)
+        stretch = _Stretch(at_us, quantity, coupons)
         in_advance = fee.price.billed is Billed.IN_ADVANCE
         exchanged = [self._unused(window, fee, at_us), self._paid(window, fee, stretch)] if in_advance else []
         stretches = [*self._stretches(window, fee), stretch]
-        self.stretches[fee.price.code] = [(one.since_us, plain(one.quantity), list(one.under)) for one in stretches]
+        self.stretches[fee.price.code] = [(one.since_us, plain(one.quantity), list(one.coupons)) for one in stretches]
         self.remember(fee, quantity)
         return exchanged
 
@@ -92,17 +92,17 @@ class Fees:
     def _stretches(self, window: OpenWindow, fee: Fee) -> list[_Stretch]:
         changed = self.stretches.get(fee.price.code)
         if changed is None:
-            return [_Stretch(window.start_us, self.quantity(fee), self.under)]
-        return [_Stretch(since_us, parse_quantity(quantity), tuple(under)) for since_us, quantity, under in changed]
+            return [_Stretch(window.start_us, self.quantity(fee), self.paid_under)]
+        return [_Stretch(since_us, parse_quantity(quantity), tuple(coupons)) for since_us, quantity, coupons in changed]
 
     def _paid(self, window: OpenWindow, fee: Fee, stretch: _Stretch) -> Draft:
         paid = self._draft(window, fee, LineKind.FEE, stretch.quantity, stretch.since_us, window.end_us)
-        return paid._replace(under=stretch.under)
+        return paid._replace(coupons=stretch.coupons)
 
     def _unused(self, window: OpenWindow, fee: Fee, at_us: int) -> Draft:
         newest = self._stretches(window, fee)[-1]
         unused = self._draft(window, fee, LineKind.UNUSED_FEE, newest.quantity, at_us, window.end_us)
-        return unused._replace(under=newest.under)
+        return unused._replace(coupons=newest.coupons)
 
     def _draft(  # noqa: PLR0913, PLR0917 - a line's fields, no two of which belong together
         self, window: OpenWindow, fee: Fee, kind: LineKind, quantity: Decimal, start_us: int, end_us: int

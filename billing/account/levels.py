@@ -21,6 +21,12 @@ def bring_in(windows: Sequence[Window], opened: Window, items: Items) -> None:
                 _hand_on(source.window.cell(source, group), route, items)
 
 
+def ends_in(window: Window, windows: Sequence[Window]) -> bool:
+    """Whether a level stands in this window that no window after it has taken over."""
+    after = windows[windows.index(window) + 1 :]
+    return any(route.measured.meter.carry_over and not _nearest(iter(after), route) for route in window.routes)
+
+
 def hand_on_again(windows: Sequence[Window], changed: Cell, items: Items, touched: Callable[[Cell], None]) -> None:
     """Carries a late change of a closed window through the windows after it, as far as it changes their levels."""
     sources = [changed] if changed.measured.meter.carry_over else []

@@ -39,7 +39,7 @@ def adjustments(late: Iterable[Cell]) -> Iterator[tuple[Cell, Draft]]:
             continue
         for cell in (first, *cells):
             now, before = cell.bill() if cell.owes else None, cell.billed
-            if _quantity(now) != _quantity(before):
+            if _quantity(now) != _quantity(before) and not _is_nothing(now, before):
                 yield cell, _adjustment(cell, now)
 
 
@@ -75,6 +75,11 @@ def _together(cells: list[Cell]) -> Decimal:
         sum((cell.carried or ZERO for cell in cells), ZERO) if meter.aggregation is Aggregation.WEIGHTED_SUM else None
     )
     return rounded(merged.quantity(window.span, carried))
+
+
+def _is_nothing(now: Bill | None, before: Bill | None) -> bool:
+    """Whether all events of a group are gone that had come to nothing."""
+    return now is None and before == Bill(ZERO, 0)
 
 
 def _quantity(bill: Bill | None) -> object:

@@ -89,7 +89,7 @@ def cancel(one: Subscribed, at_us: int) -> list[Line]:
 def change_zone(one: Subscribed, at_us: int, terms: bytes) -> list[Line]:
     """Counts the boundaries after the open period in another zone."""
     one.agreed, one.newest_us = terms, at_us
-    one.addenda.commitments.move(one.tariff, one.anchor_us)
+    one.addenda.commitments.rezone(one.tariff, one.anchor_us)
     return []
 
 
@@ -104,8 +104,8 @@ def change_quantity(one: Subscribed, entry: QuantityChanged) -> list[Line]:
     if current is None or current.trial:
         fees.remember(fee, quantity)
         return []
-    under = one.addenda.coupons.in_force(entry.at_us)
-    changed = fees.change(_open_window(one, current), fee, quantity, entry.at_us, under)
+    coupons = one.addenda.coupons.in_force(entry.at_us)
+    changed = fees.change(_open_window(one, current), fee, quantity, entry.at_us, coupons)
     one.addenda.commitments.count(changed)
     return _stated(one, [*_adjustments(one), *changed], entry.at_us) if changed else []
 

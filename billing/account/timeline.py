@@ -25,6 +25,7 @@ class WindowRecord(msgspec.Struct, array_like=True, frozen=True):
     trial: bool
     closed: bool
     terms: int
+    expired: bool = False
 
 
 class TimelineRecord(msgspec.Struct, array_like=True, frozen=True):
@@ -75,6 +76,7 @@ class Timeline:
                     window.trial,
                     window.closed,
                     terms.index(window.tariff.written),
+                    window.expired,
                 )
                 for window in self.windows
             ),
@@ -85,9 +87,9 @@ class Timeline:
         )
 
     def find(self, at_us: int) -> Window | None:
-        """Returns the window that holds the instant."""
+        """Returns the window that takes usage of the instant."""
         for window in reversed(self.windows):
-            if window.start_us <= at_us < window.end_us:
+            if window.start_us <= at_us < window.end_us and not window.expired:
                 return window
         return None
 
@@ -163,10 +165,16 @@ class Timeline:
             self._items.put_when_taken(late_key(self._ordinal), self._written_late)
 
     def expire(self, before_us: int, final: Callable[[Cell], Total | None]) -> None:
-        """Deletes the closed windows that ended before this instant."""
+        """No window that was closed and ended before this instant takes usage any more.
+
+        It is deleted, once what it carries over was handed on to a window after it.
+        """
         for window in [window for window in self.windows if window.closed and window.end_us < before_us]:
-            self._delete(window, final)
+            window.expired = True
+            self._items.head_changed = True
             self.forgotten_us = max(window.end_us, self.forgotten_us or window.end_us)
+            if not levels.ends_in(window, self.windows):
+                self._delete(window, final)
 
     def clear(self, final: Callable[[Cell], Total | None]) -> None:
         """Deletes all windows: the subscription has ended."""
@@ -222,7 +230,7 @@ class Timeline:
             tariff=tariff(terms[record.terms]),
             items=self._items,
         )
-        window.closed = record.closed
+        window.closed, window.expired = record.closed, record.expired
         return window
 
 

@@ -51,11 +51,14 @@ class Route:
 
 
 class Window:
-    """From `start_us` up to `end_us`, without it. `closed` once a statement or the end of the trial has passed it."""
+    """From `start_us` up to `end_us`, without it. `closed` once a statement or the end of the trial has passed it.
+
+    `expired` once it takes no usage any more, and is kept only for the levels that it closed with.
+    """
 
     __slots__ = (
-        "_items", "by_type", "closed", "end_us", "is_bounded", "number", "ordinal", "routes", "start_us", "tariff",
-        "trial",
+        "_items", "by_type", "closed", "end_us", "expired", "is_bounded", "number", "ordinal", "routes", "start_us",
+        "tariff", "trial",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913 - a record's fields, each named at the call
@@ -68,6 +71,7 @@ class Window:
         self.end_us = end_us
         self.trial = trial
         self.closed = False
+        self.expired = False
         self.tariff = tariff
         self.routes = tuple([Route(measured, self) for measured in tariff.measured])
         self.by_type: dict[str, list[Route]] = {}

@@ -1,11 +1,9 @@
 """Quantities, charges, coupons, commitments, zones and groups priced together: what each makes of the statements."""
 
-import pytest
-
 from billing.entry import Coupon, Terms
 from billing.instant import instant
 from billing.schedule import rezoned
-from billing.statement import LineKind, Refused, Statement
+from billing.statement import Refused, Statement
 from tests.billing.journal import Journal, Raw, brief, fee, per_unit, terms, us
 
 TIERS = [{"up_to": "10", "unit_amount": "1"}, {"unit_amount": "0.5"}]
@@ -305,6 +303,36 @@ def test_groups_priced_together_share_the_tiers_and_the_amount() -> None:
     ]
 
 
+# --- levels and the usage window
+
+LEVEL: Raw = {
+    "code": "m", "event": "x", "aggregation": "weighted_sum", "property": "n",
+    "carry_over": True, "group_by": ["region"],
+}  # fmt: skip
+
+
+def test_a_level_outlives_the_usage_window_in_a_pause_and_under_a_plan_that_does_not_price_it() -> None:
+    journal = started(per_unit("seats"), meters=[LEVEL])
+    journal.use("a", "2026-01-01", "8", region="eu")
+    journal.pause("2026-01-20")
+    journal.charge("2026-03-05", "visit", "1", at_once=True)
+    journal.resume("2026-03-20")
+    journal.change("2026-03-25", terms(fee("base", "0"), plan="q"))
+    for month in ("04", "05", "06"):
+        journal.close(f"2026-{month}-01")
+    refused = journal.use("late", "2026-01-02", "1", region="eu")[0]
+    assert isinstance(refused, Refused)
+    assert refused.reason == "too-old"
+    journal.change("2026-06-11", terms(per_unit("seats"), meters=[LEVEL], plan="r"))
+    journal.cancel("2026-07-01")
+    assert [line[:5] for one in journal.statements for line in brief(one) if line[1] == "seats"] == [
+        ("usage", "seats", "eu", "8", "800"),
+        ("usage", "seats", "eu", "8", "800"),
+        ("usage", "seats", "eu", "8", "800"),
+    ]
+    assert {key[:1] for key in journal.stored} <= {b"", b"f"}
+
+
 # --- zones
 
 
@@ -338,8 +366,3 @@ def test_a_change_of_the_zone_changes_nothing_else() -> None:
     journal = started(fee("base", "31.00"))
     other: Terms = terms(fee("base", "1.00"), timezone="Europe/Berlin")
     assert isinstance(journal.rezone("2026-01-10", other)[1], Refused)
-
-
-@pytest.mark.parametrize("kind", LineKind)
-def test_every_kind_of_line_is_known_by_one_word(kind: LineKind) -> None:
-    assert kind.value == kind.name.lower()

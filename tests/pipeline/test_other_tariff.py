@@ -127,7 +127,7 @@ def check_variety(invoices: list[oracle.Invoice]) -> None:
 def readable(raw: dict[str, Any], event: Event) -> bool:
     """Whether the customer's plan finds all that it measures; else the event is a dead letter."""
     code = next(one["code"] for one in raw["subscriptions"] if one["customer"] == event.customer)
-    return oracle.Subscription(raw, code, []).readable(event)
+    return oracle.readable(raw, code, event)
 
 
 async def refused(pipeline: Pipeline, tenant: str, count: int) -> bool:
