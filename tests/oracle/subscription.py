@@ -262,9 +262,9 @@ class Subscription:
                 before = self.billed(window, price)
                 for group in sorted({*now, *before}):
                     bill, already = now.get(group, NOTHING), before.get(group, NOTHING)
-                    changed = bill.quantity != already.quantity or (
-                        bool(price.get("across_groups")) and bill.amount != already.amount
-                    )
+                    # A group that has lost all its events owes nothing any more, whatever it had come to.
+                    by_amount = bool(price.get("across_groups")) or group not in now
+                    changed = bill.quantity != already.quantity or (by_amount and bill.amount != already.amount)
                     if changed or group not in before:
                         yield self.usage_line(window, price, group, bill, already)
 
