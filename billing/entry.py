@@ -33,7 +33,7 @@ class Terms(msgspec.Struct, frozen=True):
     """All that pricing a subscription needs: a command carries it whole, so no look-up can change a bill.
 
     `meters` and `prices` are the definitions as the catalogue wrote them (the fields of the conformance norm), so
-    that what was agreed can be read back; `billing.meter` and `billing.price` parse them.
+    that what was agreed can be read back; `billing.meter` and `billing.price_definition` parse them.
     """
 
     plan: str

@@ -28,7 +28,7 @@ class LineKind(StrEnum):
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One charge: `amount_minor` is all that is owed for it before tax.
+    """One amount that is owed: `amount_minor` is all that is owed for it before tax.
 
     Without a coupon it is rounded once. Coupons took `discount_minor` off: the two together are what it was before.
     """
@@ -55,7 +55,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     """The rated lines of one command, in the order of the invoice.
 
     Every command has one, without lines where nothing is owed: then no invoice is drawn, and still it is known that
-    the command was rated. `statement_id` is a function of the account, the subscription and the command alone, so a
+    the command was rated. Where the subscription is none that is known, plan, currency and zone are empty.
+    `statement_id` is a function of the account, the subscription and the command alone, so a
     refolded journal names the same statements.
     """
 

@@ -1,9 +1,10 @@
 """The account machine: the bill as a fold of one account's journal.
 
 `Account` takes entries and says what there is to say; whoever reads it knows how billing works here. Below it, in
-the order of reading: `commands` and `counting` (what an entry does), `subscribed` (a subscription and its lines),
-`timeline` and `window` (where usage belongs), `cell` (what one price measures), `levels`, `lines`, `tariff`, and what
-is stored: `books`, `items`, `frontier`, `parking`, `identity`.
+the order of reading: `commands` (which command, and is it allowed), `moves` (what each makes of a subscription),
+`counting` (usage), `subscribed` (where a subscription stands), `addenda` with `fees`, `charges`, `coupons` and
+`commitments`, `timeline` and `window` (where usage belongs), `cell` (what one price measures), `levels`, `draft` and
+`lines`, `tariff`, and what is stored: `books`, `items`, `frontier`, `parking`, `identity`.
 """
 
 from billing.account.identity import VOIDED, Seen, SeenInMemory, id_key, usage_digest, usage_key

@@ -1,7 +1,7 @@
 """What each command makes of a subscription, and the lines of the statement that it draws.
 
-The lines stand in the order of the invoice: adjustments, credits of unused fees, what ended, what begins, added
-charges. Whoever calls one of these has checked that the command is allowed (`Subscribed.check` and its like).
+The lines stand in the order of the invoice: adjustments, unused fees given back, what ended, what begins,
+added charges. Whoever calls one of these has checked that the command is allowed (`Subscribed.check` and its like).
 """
 
 from billing.account.addenda import Addenda

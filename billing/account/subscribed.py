@@ -1,4 +1,4 @@
-"""One subscription of an account: what each command makes of it, and the lines that it draws."""
+"""One subscription of an account: where it stands, its windows, and which commands it allows."""
 
 from typing import Final, NamedTuple
 

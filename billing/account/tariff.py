@@ -108,7 +108,7 @@ class Tariff:
     def fee_line(  # noqa: PLR0913, PLR0917 - a line's fields, no two of which belong together
         self, kind: LineKind, fee: Fee, quantity: Decimal, anchor_us: int, start_us: int, end_us: int
     ) -> Line:
-        """Returns what a fee owes for the time served; `LineKind.UNUSED_FEE` makes it the credit of that time."""
+        """Returns what a fee owes for the time served; `LineKind.UNUSED_FEE` gives that time back."""
         share = _periods_served(self, anchor_us, start_us, end_us)
         amount = share * Fraction(EXACT.multiply(fee.price.amount, quantity))
         return Line(
