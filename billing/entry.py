@@ -6,7 +6,7 @@ the wire; they become `datetime` only where a calendar is needed. Structs of msg
 of the hot path (0.15 µs, against 1.2 µs for a frozen dataclass).
 """
 
-from typing import NewType, TypeAlias
+from typing import Final, NewType, TypeAlias
 
 import msgspec
 
@@ -181,5 +181,8 @@ SubscriptionCommand: TypeAlias = (
     | CycleClosed
 )
 """What the journal says of a subscription; `Command` is what all of these have."""
+
+ENDS_A_WINDOW: Final = (CycleClosed, PlanChanged, SubscriptionPaused, SubscriptionCanceled)
+"""The commands that end a window of usage: everything sent before they were accepted has to stand before them."""
 
 Entry: TypeAlias = Usage | UsageVoided | SubscriptionCommand

@@ -41,6 +41,7 @@ class ShownLine:
     period_start: datetime
     period_end: datetime
     adjustment: bool
+    discount: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ SELECT tenant, customer, subscription, number, currency, issued_at, subtotal, ta
 FROM report.invoices ORDER BY tenant, customer, issued_at
 """
 LINES = """
-SELECT price, line_group, quantity, amount, period_start, period_end, adjustment
+SELECT price, line_group, quantity, amount, period_start, period_end, adjustment, discount
 FROM report.invoice_lines WHERE tenant = %s AND number = %s ORDER BY position
 """
 BALANCE = "SELECT tenant, currency, account, debit, credit FROM report.trial_balance ORDER BY tenant, currency, account"
@@ -85,7 +86,8 @@ def invoice_panel(
         late = " [yellow](late)[/]" if line.adjustment else ""
         start, end = line.period_start.astimezone(zone), line.period_end.astimezone(zone)
         period = f"{start:%d %b} to {end:%d %b %Y}"
-        table.add_row(f"{line.price}{group}{late}", period, f"{line.quantity:,f}", f"{line.amount:,f}")
+        less = f" [dim]({line.discount:,f} off)[/]" if line.discount else ""
+        table.add_row(f"{line.price}{group}{late}{less}", period, f"{line.quantity:,f}", f"{line.amount:,f}")
     table.add_section()
     for label, amount in (("subtotal", invoice.subtotal), ("tax", invoice.tax), ("total", invoice.total)):
         table.add_row(f"[bold]{label}[/]", "", "", f"[bold]{amount:,f}[/]")

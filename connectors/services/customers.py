@@ -56,7 +56,7 @@ async def save_customers(
 
 
 @dataclass(frozen=True, slots=True)
-class SentUsage:
+class UsageName:
     """One usage event as its producer named it."""
 
     customer: CustomerId
@@ -64,7 +64,7 @@ class SentUsage:
     source: str = ""
 
 
-async def void_usage(work: UnitOfWork, tenant: TenantId, sent: SentUsage, *, now: datetime) -> UUID:
+async def void_usage(work: UnitOfWork, tenant: TenantId, sent: UsageName, *, now: datetime) -> UUID:
     """Takes one usage event back, whether it has arrived already or not; returns the command's id.
 
     The same event again is the same command, and nothing is written.

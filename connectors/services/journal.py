@@ -1,18 +1,14 @@
 """The one way to the journal: steps become rows of `journal_commands`, events and the subscriptions' new state."""
 
 from collections.abc import Sequence
-from typing import Final
 from uuid import UUID
 
-from billing.entry import Command, SubscriptionCommand, TenantId, UsageVoided
+from billing.entry import ENDS_A_WINDOW, Command, SubscriptionCommand, TenantId, UsageVoided
 from billing.instant import instant
 from connectors.postgres.queries import schedule, subscription
 from connectors.postgres.unit_of_work import UnitOfWork
 from connectors.services.lifecycle import Step, Subscription
 from schemas import convert, records, topics
-
-BARRIER: Final = frozenset({"CycleClosed", "PlanChanged", "SubscriptionPaused", "SubscriptionCanceled"})
-"""The commands that end a window: everything sent before they were accepted stands before them."""
 
 
 async def take(work: UnitOfWork, steps: Sequence[Step]) -> None:
@@ -44,7 +40,7 @@ async def append(work: UnitOfWork, entries: Sequence[SubscriptionCommand | Usage
         kinds=[type(entry).__name__ for entry in entries],
         ats=[instant(entry.at_us) for entry in entries],
         payloads=[encode(topic, convert.entry_from_domain(entry)) for entry in entries],
-        barriers=[type(entry).__name__ in BARRIER for entry in entries],
+        barriers=[isinstance(entry, ENDS_A_WINDOW) for entry in entries],
         correlation_ids=[entry.correlation_id if isinstance(entry, Command) else "" for entry in entries],
         causation_ids=[work.causation_id] * len(entries),
     )

@@ -153,7 +153,7 @@ def setup() -> int:
 
 @app.command
 def apply(file: Path, *, json: bool = False) -> int:
-    """Make tenants, meters, plans, customers and subscriptions be as a file says; a second time nothing changes.
+    """Make tenants, plans, coupons, customers and subscriptions be as a file says; a second time nothing changes.
 
     Args:
         file: YAML; docs/apply.md tells its fields.
@@ -205,7 +205,7 @@ def conformance(*files: Path, pipeline: bool = False, timeout: float = 60.0) -> 
     """Run cases in the conformance format; one line a case, exit status 1 if any failed.
 
     Args:
-        files: YAML; tests/conformance/norm/README.md tells the format.
+        files: YAML; tests/conformance/README.md tells the format.
         pipeline: run scenarios through the running pipeline, each as a new tenant on a test clock, and compare what the
             views of `report` say; these tenants stay. Cases of other kinds have no way through it: they run in process.
         timeout: seconds that a scenario waits at most for one thing that it gave to the pipeline; then it failed.

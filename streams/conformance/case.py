@@ -11,7 +11,7 @@ import yaml
 from streams.conformance.expected import MeterExpected, PeriodExpected, PriceExpected, StoryExpected
 
 Definition: TypeAlias = dict[str, Any]
-"""A price or a meter as written; `billing` parses it, and refuses what it does not know."""
+"""A price, a meter or a coupon as written; `billing` parses it, and refuses what it does not know."""
 
 
 class InvalidCase(Exception):
@@ -80,26 +80,12 @@ class Plan(_Strict):
     prices: list[Definition] = []
 
 
-class SoldCoupon(_Strict, kw_only=True):
-    """A discount: a percentage, or an amount a period; for so many periods and these prices, or for ever and all."""
-
-    code: str
-    percent_off: str | None = None
-    amount_off: str | None = None
-    periods: int | None = None
-    prices: list[str] | None = None
-
-    def __post_init__(self) -> None:
-        if (self.percent_off is None) == (self.amount_off is None):
-            raise ValueError("a coupon has one of percent_off and amount_off")
-
-
 class Catalog(_Strict):
     """What is sold."""
 
     meters: list[Definition] = []
     plans: list[Plan] = []
-    coupons: list[SoldCoupon] = []
+    coupons: list[Definition] = []
 
 
 class Subscribe(_Strict):
@@ -296,8 +282,14 @@ def read_file(path: Path) -> list[Case]:
     try:
         with path.open("rb") as file:
             content = yaml.load(file, _Loader)  # noqa: S506 - _Loader is a safe loader
-    except (OSError, yaml.YAMLError) as error:
-        raise InvalidCase(f"{path}: cannot be read: {error}") from None
+    except OSError as error:
+        raise InvalidCase(f"{path}: cannot be read: {error.strerror}") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise InvalidCase(f"{line}: cannot be read, is no YAML: {error.problem or error.context}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidCase(f"{path}: cannot be read, is no YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(content, dict) or set(content) != {"kind", "cases"} or not isinstance(content["cases"], list):
         raise InvalidCase(f"{path}: a file has the fields kind and cases (a list), nothing else")
     shape = _KINDS.get(content["kind"]) if isinstance(content["kind"], str) else None

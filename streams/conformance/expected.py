@@ -1,9 +1,10 @@
 """What cases expect: a field that is not named is not compared."""
 
 from datetime import datetime
-from typing import Literal
 
 import msgspec
+
+from billing.statement import LineKind
 
 
 class _Strict(msgspec.Struct, forbid_unknown_fields=True):
@@ -39,7 +40,7 @@ class LineExpected(_Strict):
     start: datetime | None = None
     end: datetime | None = None
     adjustment: bool | None = None
-    kind: Literal["adjustment", "unused_fee", "usage", "true_up", "fee", "charge"] | None = None
+    kind: LineKind | None = None
     discount: str | None = None
 
 

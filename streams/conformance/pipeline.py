@@ -109,10 +109,10 @@ async def run_files_through(pipeline: Pipeline, paths: Sequence[Path], course: C
     """
     cases = [(path, case) for path in paths for case in read_file(path)]
     stories = [case for _, case in cases if isinstance(case, Scenario)]
-    told = dict(zip(map(id, stories), await _run_all(pipeline, stories, course), strict=True))
+    told = iter(await _run_all(pipeline, stories, course))
 
     def outcome(case: Case) -> tuple[str, ...]:
-        return told[id(case)] if isinstance(case, Scenario) else tuple(differences(case))
+        return next(told) if isinstance(case, Scenario) else tuple(differences(case))
 
     return Results(tuple(Result(path, case.name, outcome(case)) for path, case in cases))
 
@@ -143,8 +143,10 @@ async def _differences(pipeline: Pipeline, code: str, scenario: Scenario) -> tup
         story = _Story(await pipeline.tenant(code, scenario))
         await story.run(scenario.timeline)
         return tuple(compare(scenario.expect, story.invoices, await story.tenant.credit()))
-    except (BillingError, InvalidCase, NotSettled) as error:
-        return (f"{type(error).__name__}: {error}",)
+    except (BillingError, InvalidCase) as error:
+        return (f"refused: {error}",)
+    except NotSettled as error:
+        return (f"not settled: {error}",)
 
 
 @dataclass(slots=True)

@@ -70,7 +70,7 @@ def differences(case: Case) -> Iterator[str]:
     try:
         yield from _run(case)
     except (BillingError, InvalidCase) as error:
-        yield f"{type(error).__name__}: {error}"
+        yield f"refused: {error}"
 
 
 def _run(case: Case) -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import TypedDict, assert_never
 
 import msgspec
 
+from billing.coupon import discount, parse_coupon
 from billing.currency import currency
 from billing.entry import (
     ChargeAdded,
@@ -80,6 +81,7 @@ class Story:
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
         self._timezone = scenario.tenant.timezone
+        self._coupons = _coupons(scenario)
         self._journal = Journal()
         self._issuing = Issuing(currency(scenario.tenant.currency))
         self._running: dict[str, _Running] = {}
@@ -270,16 +272,17 @@ class Story:
         )
 
     def _coupon(self, code: str) -> Coupon:
-        sold = next((coupon for coupon in self._scenario.catalog.coupons if coupon.code == code), None)
-        if sold is None:
+        found = self._coupons.get(code)
+        if found is None:
             raise InvalidCase(f"the catalog has no coupon {code!r}")
-        return Coupon(
-            code=sold.code,
-            percent_off=sold.percent_off,
-            amount_off=sold.amount_off,
-            periods=sold.periods,
-            prices=tuple(sold.prices or ()),
-        )
+        return found
+
+
+def _coupons(scenario: Scenario) -> dict[str, Coupon]:
+    coupons = [parse_coupon(raw, f"coupons[{number}]") for number, raw in enumerate(scenario.catalog.coupons)]
+    for coupon in coupons:
+        discount(coupon, currency(scenario.tenant.currency))
+    return {coupon.code: coupon for coupon in coupons}
 
 
 def _usage(action: ReportUsage, at: datetime) -> Usage:

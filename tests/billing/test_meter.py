@@ -444,3 +444,13 @@ def test_what_needs_no_single_values_keeps_none(aggregation: str) -> None:
     meter = meter_of(Aggregation(aggregation))
     value = None if aggregation == "count" else Decimal(1)
     assert filled(new_accumulator(meter), [Event(value, START_US, 0), Event(value, START_US, 1)]).entries == 0
+
+
+def test_a_meter_that_says_no_more_reads_no_property_and_carries_nothing() -> None:
+    assert parse_meter(COUNT, "") == Meter(code="m", event="e", aggregation=Aggregation.COUNT)
+    assert not Meter(code="m", event="e", aggregation=Aggregation.COUNT).carry_over
+
+
+def test_equal_meters_have_equal_hashes() -> None:
+    raw = {**SUM, "filters": {"region": ["eu"]}}
+    assert len({parse_meter(raw, ""), parse_meter(raw, "")}) == 1

@@ -49,3 +49,18 @@ def test_nothing_is_allowed_after_the_end() -> None:
     assert str(refused.value) == (
         "a subscription that is canceled cannot resume; it allows nothing any more; start a new subscription"
     )
+
+
+def test_states_and_moves_are_stored_under_these_names() -> None:
+    assert [str(state) for state in State] == ["pending", "trialing", "active", "paused", "canceled"]
+    assert [str(move) for move in Move] == [
+        "start",
+        "start_trial",
+        "end_trial",
+        "renew",
+        "change_plan",
+        "amend",
+        "pause",
+        "resume",
+        "cancel",
+    ]

@@ -125,10 +125,10 @@ def test_moving_twice_in_a_period_leaves_the_zones_before_it_and_no_trace_of_the
     )
 
 
-def test_a_move_in_the_middle_of_a_period_in_the_east_reaches_to_the_next_boundary() -> None:
-    anchor, paused_at = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 14, 23, tzinfo=UTC)
+def test_a_move_hours_before_a_boundary_in_the_east_reaches_to_that_boundary() -> None:
+    anchor, paused_at = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 18, 15, tzinfo=UTC)
     start = rezoned(agreed("Pacific/Kiritimati", "P1W"), "Asia/Kolkata", anchor, paused_at)
-    assert start.former_zones == (FormerZone(timezone="Pacific/Kiritimati", until="2026-02-15T13:00:00"),)
+    assert start.former_zones == (FormerZone(timezone="Pacific/Kiritimati", until="2026-02-19T05:00:00"),)
     assert period_end(anchor, billing_period("P1W"), zones_of(start), paused_at) == datetime(
         2026, 2, 19, 8, 30, tzinfo=UTC
     )

@@ -181,7 +181,7 @@ async def test_what_a_story_is_refused_fails_its_case_alone_and_a_dead_pipeline_
     path = tmp_path / "story.yaml"
     path.write_text(USAGE_AFTER_A_COMMAND.replace("subscription: s1}", "subscription: s9}"))
     told = await run(InMemory(), path, *STORIES[:1])
-    assert "InvalidCase: there is no running subscription 's9'" in told
+    assert "refused: there is no running subscription 's9'" in told
     assert told.endswith(f"{len(read_file(STORIES[0]))} passed, 1 failed")
 
     class Dead(SlowTenant):

@@ -1,4 +1,4 @@
-"""The pricing page: each of its examples comes out, and none of its subjects is without one."""
+"""The pricing page: each of its examples comes out, and no section or model is without one."""
 
 import re
 from pathlib import Path
@@ -25,6 +25,12 @@ def test_an_example_of_the_page_comes_out_as_it_says(example: str, tmp_path: Pat
 def test_a_wrong_amount_on_the_page_would_be_seen(tmp_path: Path) -> None:
     (tmp_path / "page.yaml").write_text(EXAMPLES[1].replace("2.59", "2.60"))
     assert run_files([tmp_path / "page.yaml"]).failed == 1
+
+
+def test_every_section_of_the_page_has_an_example() -> None:
+    sections = re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]
+    assert len(sections) >= 10
+    assert [section.splitlines()[0] for section in sections if not EXAMPLE.search(section)] == []
 
 
 @pytest.mark.parametrize("model", Model)

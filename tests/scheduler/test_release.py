@@ -11,7 +11,7 @@ from connectors.postgres.queries import schedule
 from connectors.scheduler import Rounds
 from connectors.scheduler.barrier import note, passed
 from connectors.services import subscriptions
-from connectors.services.customers import SentUsage, void_usage
+from connectors.services.customers import UsageName, void_usage
 from tests.scheduler.support import FakeBarrier, rounds, set_clock, settle
 from tests.services.world import ACME, C1, REAL_NOW, S1, World, file, subscribed
 
@@ -109,7 +109,7 @@ async def test_what_needs_no_barrier_waits_for_what_stands_before_it_in_its_acco
 async def test_what_no_statement_answers_is_settled_by_its_release(world: World) -> None:
     await world.apply(file(subscribed()))
     async with world.work() as work:
-        await void_usage(work, ACME, SentUsage(C1, "e1"), now=REAL_NOW)
+        await void_usage(work, ACME, UsageName(C1, "e1"), now=REAL_NOW)
     await settle(rounds(world, FakeBarrier(ends={0: 1})))
     assert await world.released() == [STARTS[0], "c1 UsageVoided 2026-01-01"]
     settled = await world.rows("SELECT kind, settled_at IS NOT NULL FROM beaas.journal_commands ORDER BY sequence")

@@ -175,7 +175,7 @@ async def test_voiding_usage_twice_is_one_command(world: World) -> None:
     await world.apply(file())
     for _ in range(2):
         async with world.work() as work:
-            await customers.void_usage(work, ACME, customers.SentUsage(C1, "e1"), now=REAL_NOW)
+            await customers.void_usage(work, ACME, customers.UsageName(C1, "e1"), now=REAL_NOW)
     assert await world.commands() == ["c1 UsageVoided 2026-01-01"]
 
 

@@ -54,7 +54,7 @@ def catalogue_of(code: str, scenario: Scenario, *, timezone: str) -> Catalogue:
     if scenario.timeline:
         tenant["test_clock"] = scenario.timeline[0].at.isoformat()
     try:
-        return parse_catalogue(json.dumps({"tenants": [tenant]}).encode(), "its tenant")
+        return parse_catalogue(json.dumps({"tenants": [tenant]}).encode(), "the story as an apply file")
     except BadFile as refusal:
         raise InvalidCase(str(refusal)) from None
 
@@ -96,7 +96,7 @@ async def command(work: UnitOfWork, tenant: TenantId, action: Action, at: dateti
         case RemoveCoupon(subscription=code, coupon=coupon):
             await subscriptions.remove_coupon(work, tenant, SubscriptionId(code), coupon, now=now)
         case VoidUsage(customer=customer, id=usage_id):
-            sent = customers.SentUsage(CustomerId(customer), usage_id)
+            sent = customers.UsageName(CustomerId(customer), usage_id)
             await customers.void_usage(work, tenant, sent, now=now)
         case GrantCredit():
             grant = customers.Grant(CustomerId(action.customer), action.amount, action.priority, action.expires)
