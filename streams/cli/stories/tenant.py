@@ -36,11 +36,12 @@ from streams.settings import Settings
 LOOK_EACH_S: Final = 0.03  # one question for all stories; the pipeline needs 160 ms and more for a command
 _POLL_EACH_S: Final = 0.005
 _LINGER_MS: Final = 5
+_FLUSH_WITHIN_S: Final = 5
 
 
 @asynccontextmanager
 async def running_pipeline(settings: Settings, pool: Pool, *, timeout_s: float) -> AsyncIterator["RunningPipeline"]:
-    """Yields the pipeline that the settings lead to; nothing of it is left open.
+    """Yields the pipeline that the settings lead to; what was sent is on its way when the block ends.
 
     Raises:
         KafkaUnreachable: the brokers of the usage topic do not answer.
@@ -50,15 +51,19 @@ async def running_pipeline(settings: Settings, pool: Pool, *, timeout_s: float) 
     codec = codec_of(settings)
     brokers, topic = settings.kafka_bootstrap_servers, topics.USAGE.full_name(settings.topic_prefix)
     await asyncio.to_thread(send_usage, (), codec.encode_usage, bootstrap_servers=brokers, topic=topic)  # is it there?
-    yield RunningPipeline(
-        pool,
-        outbox_of(settings, codec),
-        codec,
-        Producer({"bootstrap.servers": brokers, **SETTINGS, "linger.ms": _LINGER_MS}),
-        topic=topic,
-        barrier=KafkaBarrier(brokers, topic=topic, group=intake_group(settings.topic_prefix)),
-        timeout_s=timeout_s,
-    )
+    producer = Producer({"bootstrap.servers": brokers, **SETTINGS, "linger.ms": _LINGER_MS})
+    try:
+        yield RunningPipeline(
+            pool,
+            outbox_of(settings, codec),
+            codec,
+            producer,
+            topic=topic,
+            barrier=KafkaBarrier(brokers, topic=topic, group=intake_group(settings.topic_prefix)),
+            timeout_s=timeout_s,
+        )
+    finally:
+        producer.flush(_FLUSH_WITHIN_S)
 
 
 @dataclass(slots=True)
@@ -126,14 +131,23 @@ class RunningPipeline:
         """
         acks = _Acks()
         for one in usage:
-            key = f"{one.tenant}/{one.customer}".encode()
-            self._producer.produce(self._topic, self._written(one), key, on_delivery=acks.delivered)
+            await self._produce(f"{one.tenant}/{one.customer}".encode(), self._written(one), acks)
         while acks.answered < len(usage):
             self._producer.poll(0)
             await asyncio.sleep(_POLL_EACH_S)
         if acks.error is not None:
             raise KafkaUnreachable(f"Kafka did not acknowledge all usage: {acks.error.str()}")
         return acks.last
+
+    async def _produce(self, key: bytes, value: bytes, acks: _Acks) -> None:
+        while True:
+            try:
+                self._producer.produce(self._topic, value, key, on_delivery=acks.delivered)
+            except BufferError:  # the queue is full: wait for acknowledgements
+                self._producer.poll(0)
+                await asyncio.sleep(_POLL_EACH_S)
+            else:
+                return
 
     def _written(self, usage: Usage) -> bytes:
         try:
