@@ -8,7 +8,7 @@ PYTHON := $(shell for candidate in python3 python3.14 python3.13 python3.12 pyth
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup demo test check bench mutate clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target what; do \
@@ -35,6 +35,9 @@ check: setup ## format, lint, types, architecture, generated code
 
 bench: setup ## measure throughput of intake and rating, raw limits beside them
 	@$(IN_VENV)/python -m benchmarks $(ARGS)
+
+mutate: setup ## mutation tests of billing/ (ARGS="billing/money.py"); what survives has to be argued for
+	@nice -n 19 $(IN_VENV)/python -m tools.mutate $(ARGS)
 
 clean: ## delete the environment and the tools' caches; what `beaas up` keeps and the fetched servers stay
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 from billing.currency import Currency
@@ -94,11 +95,17 @@ def percent_off(amount_minor: int, discounts: Sequence[Discount]) -> int:
 
     Half away from zero, in minor units; 0 where none of them is in percent.
     """
+    percents = tuple([one.percent_off for one in discounts if one.percent_off is not None])
+    return round_to_minor(amount_minor * _taken(percents), _MINOR)
+
+
+@lru_cache(maxsize=1024)
+def _taken(percents: tuple[Decimal, ...]) -> Fraction:
+    """The part that percents take off together."""
     left = Fraction(1)
-    for one in discounts:
-        if one.percent_off is not None:
-            left *= 1 - Fraction(one.percent_off) / _PERCENT
-    return round_to_minor(amount_minor * (1 - left), _MINOR)
+    for percent in percents:
+        left *= 1 - Fraction(percent) / _PERCENT
+    return 1 - left
 
 
 def _minor(amount: str, currency: Currency) -> int:

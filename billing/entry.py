@@ -167,9 +167,8 @@ class UsageVoided(msgspec.Struct, frozen=True, kw_only=True):
     original: tuple[Usage, int] | None = None
 
 
-SubscriptionCommand: TypeAlias = (
-    SubscriptionStarted
-    | PlanChanged
+LaterCommand: TypeAlias = (
+    PlanChanged
     | ZoneChanged
     | QuantityChanged
     | ChargeAdded
@@ -180,6 +179,8 @@ SubscriptionCommand: TypeAlias = (
     | SubscriptionCanceled
     | CycleClosed
 )
+"""What the journal says of a subscription that has started."""
+SubscriptionCommand: TypeAlias = SubscriptionStarted | LaterCommand
 """What the journal says of a subscription; `Command` is what all of these have."""
 
 ENDS_A_WINDOW: Final = (CycleClosed, PlanChanged, SubscriptionPaused, SubscriptionCanceled)

@@ -52,10 +52,7 @@ class Addenda:
         )
         return None if kept == _EMPTY else kept
 
-    def expire(self, before_us: int, paid_since_us: int) -> None:
-        """Forgets what no usage changes any more, as what it belongs to ended before this instant.
-
-        What is paid for the open window, since `paid_since_us`, may still be given back as it was paid.
-        """
-        self.coupons.expire(min(before_us, paid_since_us))
+    def expire(self, before_us: int) -> None:
+        """Forgets what ended before this instant: no window that still takes usage, or is open, lies in it."""
+        self.coupons.expire(before_us)
         self.commitments.expire(before_us)

@@ -9,7 +9,7 @@ from billing.account.items import VERSION, cell_key, check_version
 from billing.account.tariff import Measured
 from billing.meter import EventValues, State, Value, load_accumulator, new_accumulator
 from billing.price import charge
-from billing.quantity import ZERO, canonical, plain, rounded
+from billing.quantity import ZERO, canonical, plain, rounded, subtract
 
 if TYPE_CHECKING:
     from billing.account.window import Window
@@ -28,7 +28,7 @@ class _Record(msgspec.Struct, array_like=True, frozen=True):
     accumulator: State
     values: State | None
     carried: str | None
-    billed: tuple[str, int] | None
+    billed: tuple[str, str] | None  # texts: msgpack has no integer of more than 64 bits
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -64,10 +64,11 @@ class Cell:
         record = _decode(stored)
         check_version(record.version, "a cell")
         self.accumulator = load_accumulator(self.measured.meter, record.accumulator)
-        if self.values is not None and record.values is not None:
+        if self.values is not None:
+            assert record.values is not None
             self.values.load(record.values)
         self.carried = None if record.carried is None else Decimal(record.carried)
-        self.billed = None if record.billed is None else Bill(Decimal(record.billed[0]), record.billed[1])
+        self.billed = None if record.billed is None else Bill(Decimal(record.billed[0]), int(record.billed[1]))
         self._bind()
 
     def dump(self) -> bytes:
@@ -78,7 +79,7 @@ class Cell:
             accumulator=self.accumulator.dump(),
             values=None if self.values is None else self.values.dump(),
             carried=None if self.carried is None else plain(self.carried),
-            billed=None if self.billed is None else (plain(self.billed.quantity), self.billed.amount_minor),
+            billed=None if self.billed is None else (plain(self.billed.quantity), str(self.billed.amount_minor)),
         )
         return _encode(record)
 
@@ -131,6 +132,6 @@ class Cell:
 
 def difference(now: Bill | None, before: Bill | None) -> tuple[str, int]:
     """Returns how much quantity and amount have grown; None is nothing at all."""
-    quantity = (ZERO if now is None else now.quantity) - (ZERO if before is None else before.quantity)
+    quantity = subtract(ZERO if now is None else now.quantity, ZERO if before is None else before.quantity)
     amount = (0 if now is None else now.amount_minor) - (0 if before is None else before.amount_minor)
     return canonical(quantity), amount

@@ -65,8 +65,13 @@ class Charges:
             for one in waiting
         ]  # fmt: skip
 
+    @property
+    def are_many(self) -> bool:
+        """Whether no more may wait: the next invoice is due."""
+        return len(self.waiting) >= MOST_WAITING
+
     def check(self, entry: ChargeAdded) -> None:
-        """Refuses a charge that comes to nothing, or is one too many.
+        """Refuses a charge that comes to nothing.
 
         Raises:
             IllegalTransition: the text says what is allowed.
@@ -80,8 +85,6 @@ class Charges:
                 f"charge {entry.code} is {entry.amount} x {entry.quantity}; an amount other than 0 and a quantity above"
                 " 0 are allowed"
             )
-        if len(self.waiting) >= MOST_WAITING:
-            raise IllegalTransition(f"{MOST_WAITING} charges wait for the next invoice already; add this one at once")
 
 
 def _line(  # noqa: PLR0913 - a line's fields, no two of which belong together

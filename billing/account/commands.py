@@ -15,6 +15,7 @@ from billing.entry import (
     CouponApplied,
     CouponRemoved,
     CycleClosed,
+    LaterCommand,
     PlanChanged,
     QuantityChanged,
     SubscriptionCanceled,
@@ -111,7 +112,7 @@ def _named(books: Books, entry: SubscriptionCommand) -> Subscribed:
     raise IllegalTransition(f"subscription {entry.subscription} has not started; start it first")
 
 
-def _check(one: Subscribed, entry: SubscriptionCommand) -> None:  # noqa: C901 - one for each command
+def _check(one: Subscribed, entry: LaterCommand) -> None:  # noqa: C901 - one for each command
     match entry:
         case CycleClosed():
             one.check_close(entry.at_us)
@@ -139,14 +140,12 @@ def _check(one: Subscribed, entry: SubscriptionCommand) -> None:  # noqa: C901 -
             one.check(Move.RESUME, entry.at_us)
         case SubscriptionCanceled():
             one.check(Move.CANCEL, entry.at_us)
-        case SubscriptionStarted():
-            raise AssertionError(entry)
         case _:
             assert_never(entry)
 
 
 def _lines(  # noqa: C901, PLR0911 - one for each command
-    one: Subscribed, entry: SubscriptionCommand
+    one: Subscribed, entry: LaterCommand
 ) -> list[Line]:
     match entry:
         case CycleClosed():
@@ -169,8 +168,6 @@ def _lines(  # noqa: C901, PLR0911 - one for each command
             return moves.resume(one, entry.at_us)
         case SubscriptionCanceled():
             return moves.cancel(one, entry.at_us)
-        case SubscriptionStarted():
-            raise AssertionError(entry)
         case _:
             assert_never(entry)
 

@@ -14,7 +14,7 @@ class Term(msgspec.Struct, array_like=True):
     """One term of one commitment, while one plan has it.
 
     A term is `full_us` long; `served_us` of it were windows that were billed, so a part of the amount is committed.
-    `counted_minor` is what their lines came to before coupons; `billed_minor` what was owed on top, once it is over.
+    `counted` is what their lines came to before coupons, `billed` what was owed on top, once it is over: minor units.
     """
 
     agreed: bytes
@@ -23,22 +23,26 @@ class Term(msgspec.Struct, array_like=True):
     end_us: int
     full_us: int
     served_us: int = 0
-    counted_minor: int = 0
-    billed_minor: int | None = None
+    counted: str = "0"  # texts: msgpack has no integer of more than 64 bits
+    billed: str | None = None
     ended: bool = False
     """Whether its plan ended before it did."""
 
     @property
     def is_open(self) -> bool:
         """Whether it has not been trued up yet."""
-        return self.billed_minor is None
+        return self.billed is None
 
     @property
     def shortfall_minor(self) -> int:
         """What is missing of the part of the amount that is committed."""
         priced = tariff(self.agreed)
         share = priced.commitment(self.number).part(self.served_us, self.full_us)
-        return max(round_to_minor(share, priced.currency) - self.counted_minor, 0)
+        return max(round_to_minor(share, priced.currency) - int(self.counted), 0)
+
+    def count(self, amount_minor: int) -> None:
+        """Takes in what a line came to."""
+        self.counted = str(int(self.counted) + amount_minor)
 
 
 class Commitments:
@@ -69,14 +73,14 @@ class Commitments:
         """The lines belong to the open terms."""
         amount = sum(draft.line.amount_minor for draft in drafts)
         for term in self._open():
-            term.counted_minor += amount
+            term.count(amount)
 
     def count_late(self, drafts: Iterable[Draft]) -> None:
         """Each line belongs to the terms that its window lies in."""
         for draft in drafts:
             for term in self.terms:
                 if term.start_us <= draft.line.period_start_us < term.end_us:
-                    term.counted_minor += draft.line.amount_minor
+                    term.count(draft.line.amount_minor)
 
     def end(self, at_us: int) -> None:
         """The plan ends: so do the open terms."""
@@ -87,18 +91,20 @@ class Commitments:
         """Returns what is owed for the terms that are over at `at_us` and were not trued up."""
         drafts = []
         for term in [term for term in self._open() if term.end_us <= at_us]:
-            term.billed_minor = term.shortfall_minor
-            if term.billed_minor:
-                drafts.append(_draft(term, LineKind.TRUE_UP, "1", term.billed_minor))
+            owed = term.shortfall_minor
+            term.billed = str(owed)
+            if owed:
+                drafts.append(_draft(term, LineKind.TRUE_UP, "1", owed))
         return drafts
 
     def adjust(self) -> list[Draft]:
         """Returns what late usage changes of terms that were trued up, the oldest first."""
         drafts = []
         for term in self.terms:
-            if term.billed_minor is not None and term.billed_minor != term.shortfall_minor:
-                drafts.append(_draft(term, LineKind.ADJUSTMENT, "0", term.shortfall_minor - term.billed_minor))
-                term.billed_minor = term.shortfall_minor
+            owed, billed = term.shortfall_minor, term.billed
+            if billed is not None and owed != int(billed):
+                drafts.append(_draft(term, LineKind.ADJUSTMENT, "0", owed - int(billed)))
+                term.billed = str(owed)
         return drafts
 
     def expire(self, before_us: int) -> None:

@@ -1,6 +1,6 @@
 """The coupons of one subscription: which are in force for a line, and what they take off it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -8,6 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from billing.account.draft import Draft
+from billing.account.tariff import Tariff
 from billing.allocation import spread
 from billing.coupon import Discount, discount, percent_off
 from billing.currency import Currency
@@ -15,7 +16,7 @@ from billing.entry import Coupon
 from billing.errors import IllegalTransition
 from billing.statement import Line
 
-MOST_HELD: Final = 1_000  # ended ones too, until no usage that they could count for is taken any more
+MOST_HELD: Final = 200  # ended ones too, until no usage that they could count for is taken any more
 
 
 class Held(msgspec.Struct, array_like=True):
@@ -28,13 +29,13 @@ class Held(msgspec.Struct, array_like=True):
 
 
 class Given(msgspec.Struct, array_like=True):
-    """What an amount coupon has given in one billing period, of lines that came to `eligible_minor` so far."""
+    """What an amount coupon has given in one billing period, of lines that came to `eligible` so far: minor units."""
 
     number: int
     period_us: int
     period_end_us: int
-    eligible_minor: int = 0
-    given_minor: int = 0
+    eligible: str = "0"  # texts: msgpack has no integer of more than 64 bits
+    given: str = "0"
 
 
 class Coupons:
@@ -93,10 +94,11 @@ class Coupons:
         """
         if not self.held:
             return [draft.line for draft in drafts]
-        off = [self._percent(draft) for draft in drafts]
+        read = {one.number: _discount(one.coupon, drafts[0].tariff.currency) for one in self.held} if drafts else {}
+        off = self._percents(drafts, read)
         for held in self.held:
-            if held.coupon.amount_off is not None:
-                self._give(held, drafts, off, anchor_us)
+            if read and read[held.number].off_minor is not None:
+                self._give(held, read[held.number], drafts, off, anchor_us)
         return [
             replace(draft.line, amount_minor=draft.line.amount_minor - taken, discount_minor=taken)
             if taken
@@ -110,30 +112,35 @@ class Coupons:
         numbers = {one.number for one in self.held}
         self.given = [one for one in self.given if one.number in numbers and one.period_end_us >= before_us]
 
-    def _percent(self, draft: Draft) -> int:
-        discounts = [_read(one, draft) for one in self.held if one.coupon.percent_off and _is_in_force(one, draft)]
-        before = draft.before_minor
-        return percent_off(before + draft.line.amount_minor, discounts) - percent_off(before, discounts)
+    def _percents(self, drafts: Sequence[Draft], read: Mapping[int, Discount]) -> list[int]:
+        """Returns what the coupons in percent take off each draft."""
+        in_percent = [one for one in self.held if one.coupon.percent_off is not None]
+        off = []
+        for draft in drafts:
+            discounts = [read[one.number] for one in in_percent if _is_in_force(one, read[one.number], draft)]
+            before = draft.before_minor
+            taken = percent_off(before + draft.line.amount_minor, discounts) - percent_off(before, discounts)
+            off.append(taken if discounts else 0)
+        return off
 
-    def _give(self, held: Held, drafts: Sequence[Draft], off: list[int], anchor_us: int) -> None:
+    def _give(self, held: Held, discount: Discount, drafts: Sequence[Draft], off: list[int], anchor_us: int) -> None:
         """Adds to `off` what one coupon of an amount takes off."""
         places: dict[int, list[int]] = {}
         ends: dict[int, int] = {}
         for place, draft in enumerate(drafts):
-            if _is_in_force(held, draft):
-                start_us, end_us = draft.tariff.period_of(anchor_us, draft.line.period_start_us)
+            if _is_in_force(held, discount, draft):
+                start_us, end_us = _period_of(draft.tariff, anchor_us, draft.line.period_start_us)
                 places.setdefault(start_us, []).append(place)
                 ends[start_us] = max(end_us, ends.get(start_us, end_us))
         for start_us, found in places.items():
             left = [drafts[place].line.amount_minor - off[place] for place in found]
             given = self._given_in(held, start_us, ends[start_us])
-            most = _read(held, drafts[found[0]]).off_minor
-            assert most is not None
-            given.eligible_minor += sum(left)
-            now = min(most, max(given.eligible_minor, 0))
-            for place, share in zip(found, spread(now - given.given_minor, [abs(one) for one in left]), strict=True):
+            assert discount.off_minor is not None
+            eligible = int(given.eligible) + sum(left)
+            now = min(discount.off_minor, max(eligible, 0))
+            for place, share in zip(found, spread(now - int(given.given), [abs(one) for one in left]), strict=True):
                 off[place] += share
-            given.given_minor = now
+            given.eligible, given.given = str(eligible), str(now)
 
     def _given_in(self, held: Held, start_us: int, end_us: int) -> Given:
         for one in self.given:
@@ -147,10 +154,9 @@ class Coupons:
         return [one for one in self.held if one.coupon.code == code and _lasts(one, at_us)]
 
 
-def _is_in_force(held: Held, draft: Draft) -> bool:
+def _is_in_force(held: Held, discount: Discount, draft: Draft) -> bool:
     """A fee knows what it was paid under; a charge asks what began by then, what is billed at its end what before."""
-    read = _read(held, draft)
-    if not draft.discountable or not read.covers(draft.line.price):
+    if not draft.discountable or not discount.covers(draft.line.price):
         return False
     if draft.coupons is not None:
         return held.number in draft.coupons
@@ -164,10 +170,11 @@ def _lasts(held: Held, at_us: int) -> bool:
     return held.until_us is None or at_us < held.until_us
 
 
-def _read(held: Held, draft: Draft) -> Discount:
-    return _discount(held.coupon, draft.tariff.currency)
-
-
 @lru_cache(maxsize=1024)
 def _discount(coupon: Coupon, currency: Currency) -> Discount:
     return discount(coupon, currency)
+
+
+@lru_cache(maxsize=1024)  # all groups of a price ask for the same; one answer takes about 20 µs
+def _period_of(tariff: Tariff, anchor_us: int, at_us: int) -> tuple[int, int]:
+    return tariff.period_of(anchor_us, at_us)

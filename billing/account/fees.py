@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from decimal import Decimal
 from itertools import groupby
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from billing.account.draft import Draft
 from billing.account.tariff import Fee, Tariff
@@ -11,6 +11,7 @@ from billing.price import Billed
 from billing.quantity import parse_quantity, plain
 from billing.statement import LineKind
 
+MOST_STRETCHES: Final = 10_000
 Stretches = dict[str, list[tuple[int, str, list[int]]]]
 """By the price's code: since when it has been owed how many times, and the coupons in force then."""
 
@@ -73,12 +74,18 @@ class Fees:
     ) -> list[Draft]:
         """Counts the fee so many times from `at_us` on; returns what was paid too much and what is owed instead."""
         stretch = _Stretch(at_us, quantity, coupons)
-        in_advance = fee.price.billed is Billed.IN_ADVANCE
-        exchanged = [self._unused(window, fee, at_us), self._paid(window, fee, stretch)] if in_advance else []
-        stretches = [*self._stretches(window, fee), stretch]
-        self.stretches[fee.price.code] = [(one.since_us, plain(one.quantity), list(one.coupons)) for one in stretches]
+        if fee.price.billed is Billed.IN_ADVANCE:
+            exchanged = [self._unused(window, fee, at_us), self._paid(window, fee, stretch)]
+            self.stretches[fee.price.code] = [_written(stretch)]  # what was before is paid and given back
+        else:
+            exchanged = []
+            self.stretches.setdefault(fee.price.code, [_written(self._newest(window, fee))]).append(_written(stretch))
         self.remember(fee, quantity)
         return exchanged
+
+    def are_many(self, fee: Fee) -> bool:
+        """Whether the fee has as many stretches in the open window as one line each may be drawn for."""
+        return len(self.stretches.get(fee.price.code, ())) >= MOST_STRETCHES
 
     def remember(self, fee: Fee, quantity: Decimal) -> None:
         """Counts the fee so many times from the next window on: none is open that owes it."""
@@ -91,16 +98,20 @@ class Fees:
 
     def _stretches(self, window: OpenWindow, fee: Fee) -> list[_Stretch]:
         changed = self.stretches.get(fee.price.code)
+        return [self._newest(window, fee)] if changed is None else [_read(one) for one in changed]
+
+    def _newest(self, window: OpenWindow, fee: Fee) -> _Stretch:
+        changed = self.stretches.get(fee.price.code)
         if changed is None:
-            return [_Stretch(window.start_us, self.quantity(fee), self.paid_under)]
-        return [_Stretch(since_us, parse_quantity(quantity), tuple(coupons)) for since_us, quantity, coupons in changed]
+            return _Stretch(window.start_us, self.quantity(fee), self.paid_under)
+        return _read(changed[-1])
 
     def _paid(self, window: OpenWindow, fee: Fee, stretch: _Stretch) -> Draft:
         paid = self._draft(window, fee, LineKind.FEE, stretch.quantity, stretch.since_us, window.end_us)
         return paid._replace(coupons=stretch.coupons)
 
     def _unused(self, window: OpenWindow, fee: Fee, at_us: int) -> Draft:
-        newest = self._stretches(window, fee)[-1]
+        newest = self._newest(window, fee)
         unused = self._draft(window, fee, LineKind.UNUSED_FEE, newest.quantity, at_us, window.end_us)
         return unused._replace(coupons=newest.coupons)
 
@@ -109,6 +120,15 @@ class Fees:
     ) -> Draft:
         line = window.tariff.fee_line(kind, fee, quantity, window.anchor_us, start_us, end_us)
         return Draft(fee.number, line, window.tariff)
+
+
+def _written(stretch: _Stretch) -> tuple[int, str, list[int]]:
+    return stretch.since_us, plain(stretch.quantity), list(stretch.coupons)
+
+
+def _read(written: tuple[int, str, list[int]]) -> _Stretch:
+    since_us, quantity, coupons = written
+    return _Stretch(since_us, parse_quantity(quantity), tuple(coupons))
 
 
 def _billed(tariff: Tariff, billed: Billed) -> list[Fee]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from functools import reduce
 from itertools import groupby
 
 from billing.account.cell import Bill, Cell, difference
@@ -10,7 +11,7 @@ from billing.account.window import Route, Window
 from billing.allocation import spread
 from billing.meter import Aggregation, new_accumulator
 from billing.price import charge
-from billing.quantity import ZERO, canonical, rounded
+from billing.quantity import ZERO, add, canonical, rounded
 from billing.statement import Line, LineKind
 
 
@@ -28,9 +29,9 @@ def usage_lines(window: Window) -> Iterator[tuple[Cell, Draft]]:
 def adjustments(late: Iterable[Cell]) -> Iterator[tuple[Cell, Draft]]:
     """Bills the late cells of closed windows again and yields the differences, in their order.
 
-    There is none where the quantity did not change. A group that is first seen late owes all of f, one that has lost
-    all its events owes nothing any more. Where groups are priced together, all of them are billed again, and there is
-    one for each whose quantity or share changed.
+    There is none where the quantity did not change; of a price that asks for every event, where the amount did not
+    either. A group that is first seen late owes all of f, one that has lost all its events owes nothing any more. Where
+    groups are priced together, all of them are billed again, and there is one for each whose quantity or share changed.
     """
     for _, cells in groupby(late, key=lambda cell: (cell.window.number, cell.measured.number)):
         first = next(cells)
@@ -39,7 +40,7 @@ def adjustments(late: Iterable[Cell]) -> Iterator[tuple[Cell, Draft]]:
             continue
         for cell in (first, *cells):
             now, before = cell.bill() if cell.owes else None, cell.billed
-            if _quantity(now) != _quantity(before) and not _is_nothing(now, before):
+            if _differs(cell, now, before):
                 yield cell, _adjustment(cell, now)
 
 
@@ -71,19 +72,15 @@ def _together(cells: list[Cell]) -> Decimal:
     merged = new_accumulator(meter)
     for cell in cells:
         merged.merge(cell.accumulator)
-    carried = (
-        sum((cell.carried or ZERO for cell in cells), ZERO) if meter.aggregation is Aggregation.WEIGHTED_SUM else None
-    )
+    levels = [cell.carried or ZERO for cell in cells]
+    carried = reduce(add, levels) if meter.aggregation is Aggregation.WEIGHTED_SUM else None
     return rounded(merged.quantity(window.span, carried))
 
 
-def _is_nothing(now: Bill | None, before: Bill | None) -> bool:
-    """Whether all events of a group are gone that had come to nothing."""
-    return now is None and before == Bill(ZERO, 0)
-
-
-def _quantity(bill: Bill | None) -> object:
-    return None if bill is None else bill.quantity
+def _differs(cell: Cell, now: Bill | None, before: Bill | None) -> bool:
+    if now is None or before is None:
+        return now is not before and before != Bill(ZERO, 0)  # a group that had come to nothing leaves nothing behind
+    return now != before if cell.measured.by_event else now.quantity != before.quantity
 
 
 def _adjustment(cell: Cell, now: Bill | None) -> Draft:

@@ -111,10 +111,11 @@ def change_quantity(one: Subscribed, entry: QuantityChanged) -> list[Line]:
 
 
 def add_charge(one: Subscribed, entry: ChargeAdded) -> list[Line]:
-    """Owes the charge, on an invoice at once or on the next one."""
+    """Owes the charge, on the next invoice, or on one at once: also where as many wait as may."""
     one.addenda.charges.add(entry)
     one.newest_us = entry.at_us
-    return _stated(one, _adjustments(one), entry.at_us) if entry.at_once else []
+    at_once = entry.at_once or one.addenda.charges.are_many
+    return _stated(one, _adjustments(one), entry.at_us) if at_once else []
 
 
 def apply_coupon(one: Subscribed, entry: CouponApplied) -> list[Line]:
@@ -207,12 +208,12 @@ def _stated(one: Subscribed, drafts: list[Draft], at_us: int) -> list[Line]:
     one.newest_us = at_us
     before_us = at_us - one.usage_window_us
     one.timeline.expire(before_us, one.final)
-    one.addenda.expire(before_us, before_us if one.timeline.current is None else one.timeline.current.start_us)
+    one.addenda.expire(min(before_us, one.timeline.oldest_us))
     return lines
 
 
 def _open_window(one: Subscribed, window: Window) -> OpenWindow:
-    return OpenWindow(one.tariff, one.anchor_us, window.start_us, window.end_us)
+    return OpenWindow(window.tariff, one.anchor_us, window.start_us, window.end_us)
 
 
 def _current(one: Subscribed) -> Window:

@@ -207,13 +207,18 @@ class Subscribed:
         Raises:
             IllegalTransition: the text says what is allowed.
         """
-        if self.tariff.fee(entry.price) is None:
+        fee = self.tariff.fee(entry.price)
+        if fee is None:
             known = ", ".join(fee.price.code for fee in self.tariff.fees) or "none"
             raise IllegalTransition(f"the plan has no recurring price {entry.price!r}; it has {known}")
         try:
             quantity = parse_quantity(entry.quantity)
         except RefusedUsage as refusal:
             raise IllegalTransition(f"quantity of {entry.price}: {refusal.detail}") from None
+        if self.addenda.fees.are_many(fee):
+            raise IllegalTransition(
+                f"the quantity of {entry.price} has changed too often in this period; wait for the next"
+            )
         if quantity < 0:
             raise IllegalTransition(f"the quantity of {entry.price} is {entry.quantity}; 0 or more is allowed")
 

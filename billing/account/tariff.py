@@ -137,9 +137,11 @@ def _periods_served(tariff: Tariff, anchor_us: int, start_us: int, end_us: int) 
     index = containing(anchor, tariff.period, tariff.zones, start)
     while start < end:
         full = nth(anchor, tariff.period, tariff.zones, index)
-        part = Span(start, min(end, full.end))
-        served += prorated(_WHOLE, part, full)
-        start, index = part.end, index + 1
+        until = min(end, full.end)
+        if start < until:  # a day that a zone skipped is a period without length
+            served += prorated(_WHOLE, Span(start, until), full)
+            start = until
+        index += 1
     return served
 
 

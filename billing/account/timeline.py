@@ -13,6 +13,7 @@ from billing.account.window import Window
 from billing.errors import RefusedUsage
 from billing.statement import Total
 
+_NEVER: Final = 1 << 62
 _Address = tuple[int, int, tuple[str, ...]]  # window, price, group
 
 
@@ -180,6 +181,11 @@ class Timeline:
         """Deletes all windows: the subscription has ended."""
         for window in list(self.windows):
             self._delete(window, final)
+
+    @property
+    def oldest_us(self) -> int:
+        """When the oldest window began that is open or takes late usage; now and later, if there is none."""
+        return min((window.start_us for window in self.windows if not window.expired), default=_NEVER)
 
     @property
     def size(self) -> int:

@@ -144,9 +144,10 @@ def rezone(subscription: Subscription, command_id: UUID, at: datetime, timezone:
     if subscription.state is State.PENDING:
         return Step(_agreed_in(subscription, timezone), State.PENDING, at, None)
     _amending(subscription)
-    terms = rezoned(subscription.terms, timezone, subscription.anchor_at, _open_until(subscription, at))
+    open_until = _open_until(subscription, at)
+    terms = rezoned(subscription.terms, timezone, subscription.anchor_at, open_until)
     step = _told(subscription, at, ZoneChanged(**named(subscription, command_id, at), terms=terms))
-    after = replace(step.after, terms=terms, cancel_at=_end_in(subscription, terms))
+    after = replace(step.after, terms=terms, cancel_at=_end_in(subscription, terms, open_until))
     if after.state is State.PAUSED:
         after = replace(after, next_due_at=after.cancel_at)
     return replace(step, after=after)
@@ -169,15 +170,22 @@ def _open_until(subscription: Subscription, at: datetime) -> datetime:
             assert_never(subscription.state)
 
 
-def _end_in(subscription: Subscription, terms: Terms) -> datetime | None:
-    """Returns when it ends by itself in its new zone; an end that a change of periods has left between two stays."""
+def _end_in(subscription: Subscription, terms: Terms, open_until: datetime) -> datetime | None:
+    """Returns when it ends by itself in its new zone; an end that a change of periods has left between two stays.
+
+    Never before the last boundary that stays: a move east may put a boundary there. What is in a trial then ends with
+    the period that follows the trial.
+    """
     here, ends_at = subscription.schedule, subscription.cancel_at
-    if ends_at is None:
-        return None
+    if ends_at is None or ends_at <= open_until:
+        return ends_at
     number = containing(here.anchor, here.period, here.zone, ends_at)
     if boundary(here.anchor, here.period, here.zone, number) != ends_at:
         return ends_at
-    return boundary(here.anchor, here.period, zones_of(terms), number)
+    zones = zones_of(terms)
+    if subscription.state is State.TRIALING:
+        number = max(number, containing(here.anchor, here.period, zones, open_until) + 1)
+    return max(boundary(here.anchor, here.period, zones, number), open_until)
 
 
 def _agreed_in(subscription: Subscription, timezone: str) -> Subscription:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from billing.entry import TenantId
+from connectors.catalogue_file.section import LAST_YEAR
 from connectors.postgres.pool import Pool
 from connectors.postgres.queries import catalog, schedule
 from connectors.postgres.queries.outbox import set_tenant
@@ -22,13 +23,15 @@ async def set_clock(work: UnitOfWork, tenant: TenantId, instant: datetime) -> bo
 
     Raises:
         Unknown: there is no such tenant.
-        Conflict: it lives on the real clock, or its test clock is past the instant.
+        Conflict: it lives on the real clock, its test clock is past the instant, or no calendar reaches to it.
     """
     state = (await lock_tenants(work.connection, [tenant])).get(tenant)
     if state is None:
         raise Unknown(f"there is no tenant {tenant}")
     if state.test_clock is None:
         raise Conflict(f"tenant {tenant} lives on the real clock; a test clock is given when a tenant is created")
+    if instant.year > LAST_YEAR:
+        raise Conflict(f"{instant.isoformat()} is beyond the year {LAST_YEAR}, the last one that is billed")
     if instant < state.test_clock:
         raise Conflict(f"the clock of tenant {tenant} is at {state.test_clock.isoformat()} and only moves forward")
     if instant == state.test_clock:

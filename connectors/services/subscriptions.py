@@ -220,10 +220,17 @@ def at_least(now: datetime, subscription: Subscription) -> datetime:
 
 
 async def _catch_up(work: UnitOfWork, tenant: TenantId, account: CustomerId, now: datetime) -> None:
-    """Takes what is due of the account, whose lock is held: the scheduler may be behind."""
+    """Takes what is due of the account, whose lock is held: the scheduler may be behind.
+
+    Raises:
+        Conflict: too much is due to be done here.
+    """
     due = await subscription.due_of_account(work.connection, tenant_id=tenant, customer_id=account, instant=now)
     found = await store.load(work.connection, [(tenant, SubscriptionId(row.subscription_id)) for row in due])
-    await journal.take(work, list(fall_due_until(found, {tenant: now}, MOST_STEPS)))
+    steps = list(fall_due_until(found, {tenant: now}, MOST_STEPS))
+    if len(steps) == MOST_STEPS:
+        raise Conflict(f"{MOST_STEPS} cycles and more are due before this; try again once the scheduler is through")
+    await journal.take(work, steps)
 
 
 def same(known: Subscription, wanted: model.Subscription) -> Subscription:

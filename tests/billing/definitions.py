@@ -1,4 +1,4 @@
-"""Prices written back to the definitions that they are read from."""
+"""Prices and their definitions: some to begin with, and any price written back to the one that it is read from."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -6,7 +6,8 @@ from decimal import Decimal
 from enum import StrEnum
 
 from billing.period import BillingPeriod
-from billing.price import CommitmentPrice, OneOffPrice, Price, RecurringPrice
+from billing.price import CommitmentPrice, OneOffPrice, Price, RecurringPrice, UsagePrice
+from billing.price_definition import parse_price
 from billing.pricing import (
     Dynamic,
     Graduated,
@@ -64,3 +65,28 @@ def _raw(value: object) -> object:
             return _raw_fields(value)
         case _:
             return value
+
+
+def usage_price(**fields: object) -> UsagePrice:
+    """Returns the usage price of these fields."""
+    price = parse_price({"code": "p", "type": "usage", "meter": "m", **fields}, "price")
+    assert isinstance(price, UsagePrice)
+    return price
+
+
+def without(raw: dict[str, object], field: str) -> dict[str, object]:
+    """Returns the definition without one of its fields."""
+    return {name: value for name, value in raw.items() if name != field}
+
+
+FEE: dict[str, object] = {"code": "base", "type": "recurring", "amount": "29.00"}
+UNIT: dict[str, object] = {"code": "p", "type": "usage", "meter": "m", "model": "per_unit", "unit_amount": "1"}
+TIERS: list[dict[str, object]] = [{"up_to": "10", "unit_amount": "2"}, {"unit_amount": "1", "flat_amount": "3"}]
+PERCENTAGE: dict[str, object] = {"model": "percentage", "rate_percent": "2"}
+ONE_OFF: dict[str, object] = {"code": "setup", "type": "one_off", "amount": "9.99"}
+COMMITMENT: dict[str, object] = {"code": "least", "type": "commitment", "amount": "100", "term": "P1Y"}
+GRADUATED = {**without(UNIT, "unit_amount"), "model": "graduated", "tiers": TIERS}
+PACKAGE = {**without(UNIT, "unit_amount"), "model": "package", "package_size": "10", "package_amount": "1"}
+PERCENT = {**without(UNIT, "unit_amount"), **PERCENTAGE}
+PERCENT_TIERS = {**without(UNIT, "unit_amount"), "model": "graduated_percentage"}
+DYNAMIC = {**without(UNIT, "unit_amount"), "model": "dynamic"}

@@ -1,5 +1,8 @@
 """Quantities, charges, coupons, commitments, zones and groups priced together: what each makes of the statements."""
 
+import pytest
+
+from billing.account.charges import MOST_WAITING
 from billing.entry import Coupon, Terms
 from billing.instant import instant
 from billing.schedule import rezoned
@@ -366,3 +369,87 @@ def test_a_change_of_the_zone_changes_nothing_else() -> None:
     journal = started(fee("base", "31.00"))
     other: Terms = terms(fee("base", "1.00"), timezone="Europe/Berlin")
     assert isinstance(journal.rezone("2026-01-10", other)[1], Refused)
+
+
+# --- what an auditor found
+
+
+def test_amounts_of_more_than_64_bits_are_stored_and_restored() -> None:
+    huge = Coupon(code="huge", amount_off="200000000000000000000")
+    journal = Journal(reload=True)
+    prices = (per_unit(), fee("base", "300000000000000000000"), commitment("900000000000000000000"))
+    journal.start("2026-01-01", terms(*prices), coupons=[huge])
+    journal.use("a", "2026-01-05", "184467440737095516.16")
+    journal.close("2026-02-01")
+    journal.use("late", "2026-01-06", "1")
+    journal.close("2026-03-01")
+    usage = 18446744073709551616
+    commit, paid, off = 90_000 * 10**18, 30_000 * 10**18, 20_000 * 10**18
+    assert discounts(journal) == [
+        [(paid - off, off)],
+        [(usage, 0), (paid - off, off), (commit - paid - usage, 0)],
+        [(100, 0), (-100, 0), (0, 0), (paid - off, off), (commit - paid, 0)],
+    ]
+
+
+def test_a_day_that_a_zone_skipped_does_not_stop_a_window_that_spans_it() -> None:
+    journal = Journal(reload=True)
+    journal.start("2011-12-10T10:00", terms(fee("base", "31.00"), timezone="Pacific/Apia"))
+    journal.change("2011-12-15T10:00", terms(fee("day", "1.00"), timezone="Pacific/Apia", period="P1D", plan="q"))
+    assert amounts(journal)[1] == [("unused_fee", "base", -2583), ("fee", "day", 2500)]  # 25 of 30 days
+
+
+def test_the_last_charge_that_may_wait_brings_its_invoice() -> None:
+    journal = Journal()
+    journal.start("2026-01-01", terms(per_unit()))
+    for _ in range(MOST_WAITING - 1):
+        assert [one.lines for one in journal.charge("2026-01-05", "c", "1") if isinstance(one, Statement)] == [()]
+    journal.charge("2026-01-05", "c", "1")
+    assert [len(one.lines) for one in journal.statements] == [MOST_WAITING]
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_what_began_in_a_long_window_is_remembered_as_long_as_its_usage_may_come_late(*, is_late: bool) -> None:
+    journal = started(fee("base", "0"), period="P1Y")
+    journal.change("2026-02-15", terms(per_unit(), commitment("31.00"), plan="q"))
+    journal.coupon("2026-02-16", Coupon(code="ten", amount_off="10.00"))
+    journal.use("a", "2026-03-05", "20")
+    if not is_late:
+        journal.use("b", "2026-03-06", "5")
+    journal.close("2027-01-01")
+    if is_late:
+        journal.use("b", "2026-03-06", "5")
+    journal.close("2027-02-01")
+    billed = [line for one in journal.statements for line in one.lines]
+    # 25.00 less 10.00; 31.00 x 320 days of the open window / 28 of February, less 25.00; and January's 31.00
+    assert sum(line.amount_minor for line in billed) == 1500 + (35429 - 2500) + 3100
+
+
+def test_late_events_that_sum_to_nothing_still_owe_what_each_costs() -> None:
+    each: Raw = {
+        "code": "m", "type": "usage", "meter": "m", "model": "percentage", "rate_percent": "1",
+        "per_event_amount": "0.30",
+    }  # fmt: skip
+    journal = started(each)
+    journal.close("2026-02-01")
+    journal.use("a", "2026-01-05", "50")
+    journal.use("b", "2026-01-06", "-50")
+    journal.close("2026-03-01")
+    assert brief(journal.statements[1])[0] == ("adjustment", "m", "0", "60", "2026-01-01", "2026-02-01")
+
+
+def test_levels_of_groups_are_summed_exactly() -> None:
+    together: Raw = {**per_unit("m", "1000000"), "across_groups": True}
+    journal = started(together, meters=[LEVEL])
+    for number, (level, region) in enumerate((("1e22", "a"), ("0.123456789012", "b"), ("-1e22", "c"))):
+        journal.use(f"{number}", "2026-01-01", level, region=region)
+    for month in ("02", "03"):
+        journal.close(f"2026-{month}-01")
+    assert [sum(line.amount_minor for line in one.lines) for one in journal.statements] == [12345679, 12345679]
+
+
+def test_a_fee_in_arrears_has_so_many_stretches_and_one_in_advance_keeps_the_newest() -> None:
+    journal = started(fee("now", "31.00"))
+    for number in range(20):
+        journal.quantity("2026-01-11", "now", str(number + 2))
+    assert len(journal.stored[b""]) < 700

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from billing.account import HEAD, usage_digest, usage_key
 from billing.account.frontier import Frontier
-from billing.account.items import Items
+from billing.account.items import VERSION, Items
+from billing.entry import Coupon
 from billing.errors import Defect
 from tests.billing.journal import SUM, Journal, brief, per_unit, terms, usage
 
@@ -63,8 +64,18 @@ def read_all(journal: Journal) -> None:
     journal.cancel("2026-02-10")
 
 
-@pytest.mark.parametrize("prefix", [HEAD, b"f", b"c", b"g", b"l", b"p"])
-def test_an_item_of_another_version_is_a_defect(prefix: bytes) -> None:
+@pytest.mark.parametrize(
+    ("prefix", "what"),
+    [
+        (HEAD, "an account"),
+        (b"f", "a frontier"),
+        (b"c", "a cell"),
+        (b"g", "a list of groups"),
+        (b"l", "a list of late cells"),
+        (b"p", "parked usage"),
+    ],
+)
+def test_an_item_of_another_version_is_a_defect(prefix: bytes, what: str) -> None:
     journal = Journal()
     if prefix == b"p":
         journal.append(usage("parked", "2026-01-05", region="eu"))
@@ -76,9 +87,9 @@ def test_an_item_of_another_version_is_a_defect(prefix: bytes) -> None:
     journal.write()
     key = next(key for key in journal.stored if key[:1] == prefix)
     version, *rest = msgspec.msgpack.decode(journal.stored[key])
-    assert version == 1
-    journal.stored[key] = msgspec.msgpack.encode([2, *rest])
-    with pytest.raises(Defect, match="version 2"):
+    assert version == VERSION
+    journal.stored[key] = msgspec.msgpack.encode([VERSION + 1, *rest])
+    with pytest.raises(Defect, match=f"{what} of version {VERSION + 1}"):
         read_all(journal)
 
 
@@ -126,3 +137,26 @@ def test_the_frontier_stays_small_and_near() -> None:
     near = frontier.position_of(9_990 * 1_000_000)
     assert near is not None
     assert 9_980 <= near <= 9_990
+
+
+def test_what_coupons_and_commitments_need_is_forgotten_with_the_usage_window() -> None:
+    journal = Journal(reload=True)
+    month = [terms(per_unit(), {"code": "least", "type": "commitment", "amount": "10"})]
+    journal.start("2024-01-01", *month, coupons=[Coupon(code="ten", amount_off="10", periods=2)])
+    sizes = []
+    for number in range(1, 24):
+        journal.close(f"{2024 + number // 12}-{number % 12 + 1:02}-01")
+        # of the marks of commands there may be 256, so these are not what stays small
+        sizes.append(len(journal.stored[HEAD]) - 8 * (number + 1))
+    assert max(sizes[4:]) - min(sizes[4:]) <= 16
+    assert max(sizes[4:]) < sizes[2]
+
+
+def test_an_account_that_is_restored_has_changed_nothing() -> None:
+    journal = Journal()
+    journal.start("2026-01-01", terms(per_unit()))
+    journal.append(usage("a", "2026-01-05"))
+    journal.write()
+    journal.account = journal.restored()
+    journal.append(usage("b", "2026-01-04"))
+    assert [key[:1] for key, _ in journal.write().items] == [b"c"]

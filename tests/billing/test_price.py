@@ -431,10 +431,10 @@ def test_a_flat_amount_is_owed_at_zero_where_nothing_else_is_said() -> None:
 
 @pytest.mark.parametrize(
     ("rounding", "units"),
-    [("none", "2 2.2 2.5 2.8"), ("up", "2 3 3 3"), ("down", "2 2 2 2"), ("half_up", "2 2 3 3")],
+    [("none", "2 2.4 2.5 2.8"), ("up", "2 3 3 3"), ("down", "2 2 2 2"), ("half_up", "2 2 3 3")],
 )
 def test_a_converted_quantity_is_rounded_to_whole_units(rounding: str, units: str) -> None:
     price = usage_price(model="per_unit", unit_amount="1", unit_conversion={"divide_by": "10", "rounding": rounding})
-    assert [Fraction(amount(price, Decimal(metered))) for metered in (20, 22, 25, 28)] == [
+    assert [Fraction(amount(price, Decimal(metered))) for metered in (20, 24, 25, 28)] == [
         Fraction(number) for number in units.split()
     ]

@@ -31,6 +31,10 @@ def dues(one: Schedule, most: int = 20) -> list[Due]:
     return found
 
 
+def test_what_falls_due_is_stored_under_these_names() -> None:
+    assert [str(falls) for falls in Falls] == ["close", "cancel"]
+
+
 def test_closes_fall_on_the_boundaries_counted_from_the_anchor() -> None:
     assert [due.at.date().isoformat() for due in dues(schedule(), 3)] == ["2026-02-28", "2026-03-31", "2026-04-30"]
 

@@ -263,7 +263,7 @@ class Subscription:
                 for group in sorted({*now, *before}):
                     bill, already = now.get(group, NOTHING), before.get(group, NOTHING)
                     # A group that has lost all its events owes nothing any more, whatever it had come to.
-                    by_amount = bool(price.get("across_groups")) or group not in now
+                    by_amount = bool(price.get("across_groups")) or price["model"] == "percentage" or group not in now
                     changed = bill.quantity != already.quantity or (by_amount and bill.amount != already.amount)
                     if changed or group not in before:
                         yield self.usage_line(window, price, group, bill, already)
