@@ -18,4 +18,4 @@ _LINE_BYTES: Final = 180  # what a line has beside its names, as Avro
 
 def line_bytes(price: str, names: Sequence[str], group: Sequence[str]) -> int:
     """Returns about how long the line of a group is."""
-    return _LINE_BYTES + len("".join((price, *names, *group)).encode())
+    return _LINE_BYTES + sum([len(text.encode()) for text in (price, *names, *group)])

@@ -1,0 +1,130 @@
+"""Small things that a change of the account machine could break unseen."""
+
+import msgspec
+import pytest
+
+from billing.account import HEAD, bounds, id_key, usage_digest, usage_key
+from billing.account.frontier import Frontier
+from billing.account.identity import command_mark, group_mark, statement_id
+from billing.account.items import Items
+from billing.statement import Line, LineKind, Refused, Repeated, Statement
+from tests.billing.journal import SUM, Journal, Raw, brief, fee, per_unit, terms, us, usage
+
+GROUPED: Raw = {**SUM, "group_by": ["region"]}
+EACH: Raw = {
+    "code": "m", "type": "usage", "meter": "m", "model": "percentage", "rate_percent": "1", "per_event_amount": "0.30",
+}  # fmt: skip
+
+
+def test_every_command_is_known_again_after_a_restore() -> None:
+    journal = Journal(reload=True)
+    journal.start("2026-01-01", terms(fee()))
+    for quantity in ("2", "3", "4"):
+        journal.quantity("2026-01-10", "base", quantity)
+    for entry in journal.entries[:4]:
+        assert journal.append(entry) == [Repeated()]
+    head = journal.stored[HEAD]
+    assert msgspec.msgpack.decode(head)[2] == b"".join(command_mark(f"command-{n}") for n in range(4))
+
+
+def test_a_voided_event_is_gone_from_a_price_of_every_event() -> None:
+    journal = Journal(reload=True)
+    journal.start("2026-01-01", terms(EACH))
+    journal.use("a", "2026-01-05", "100")
+    journal.use("b", "2026-01-06", "200")
+    journal.void("a")
+    journal.close("2026-02-01")
+    assert brief(journal.statements[0]) == [("usage", "m", "200", "230", "2026-01-01", "2026-02-01")]
+
+
+def test_the_values_of_a_price_of_every_event_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MOST_VALUES", 2)
+    journal = Journal()
+    journal.start("2026-01-01", terms(EACH))
+    assert [journal.use(name, "2026-01-05") for name in "ab"] == [[], []]
+    (refused,) = journal.use("c", "2026-01-05")
+    assert isinstance(refused, Refused)
+    assert refused.reason == "too-many-values"
+
+
+def test_of_groups_priced_together_the_running_total_says_the_quantity_and_after_the_close_the_share() -> None:
+    journal = Journal()
+    journal.start("2026-01-01", terms(per_unit("m", "2", across_groups=True), meters=[GROUPED]))
+    journal.append(usage("a", "2026-01-05", "3", region="eu"))
+    journal.write()
+    journal.close("2026-02-01")
+    journal.write()
+    said = [(total.quantity, total.amount_minor) for total in journal.totals]
+    assert said == [("3", 0), ("3", 600)]
+
+
+def test_an_added_charge_is_a_line_of_its_moment() -> None:
+    journal = Journal()
+    journal.start("2026-01-01", terms(per_unit()))
+    journal.charge("2026-01-05", "visit", "10.005", "3", at_once=True)
+    assert journal.statements[0].lines == (
+        Line(
+            kind=LineKind.CHARGE,
+            price="visit",
+            group={},
+            quantity="3",
+            amount_minor=3002,
+            period_start_us=us("2026-01-05"),
+            period_end_us=us("2026-01-05"),
+            taxable=True,
+            events=0,
+        ),
+    )
+
+
+def test_names_have_their_lengths() -> None:
+    one = usage("a", "2026-01-05")
+    lengths = [len(name) for name in (usage_key(one), id_key("t", "c", "s", "i"), usage_digest(one))]
+    assert lengths == [16, 16, 8]
+    assert [len(command_mark("c")), len(group_mark(("eu",))), group_mark(())] == [8, 16, b""]
+
+
+def test_a_statement_has_the_form_of_a_uuid_of_version_8() -> None:
+    journal = Journal()
+    (statement,) = journal.start("2026-01-01", terms(fee()))
+    assert isinstance(statement, Statement)
+    parts = statement.statement_id.split("-")
+    assert [len(part) for part in parts] == [8, 4, 4, 4, 12]
+    assert (parts[2][0], parts[3][0] in "89ab") == ("8", True)
+    assert statement.statement_id == statement_id(journal.entries[0])  # type: ignore[arg-type]  # it is a command
+    assert statement.statement_id != statement_id(msgspec.structs.replace(journal.entries[0], command_id="other"))  # type: ignore[arg-type]
+
+
+def nothing_stored(_: bytes) -> None:
+    return None
+
+
+def test_no_usage_stands_at_the_ceiling_of_the_frontier_itself() -> None:
+    frontier = Frontier(Items(nothing_stored))
+    assert frontier.position_of(0) is None
+    frontier.advance(5_000_000, 7)
+    assert frontier.ceiling_us == 6_000_000
+    assert [frontier.position_of(at_us) for at_us in (0, 5_999_999, 6_000_000)] == [7, 7, None]
+
+
+def test_old_marks_of_the_frontier_get_sparser_and_the_first_and_the_newest_stay() -> None:
+    frontier = Frontier(Items(nothing_stored))
+    for second in range(65):
+        frontier.advance(second * 1_000_000, second)
+    ((_, written),) = frontier.taken()
+    marks = [position for _, position in msgspec.msgpack.decode(written or b"")[2]]
+    assert marks == [*range(0, 32, 2), *range(32, 65)]
+    assert frontier.taken() == []
+
+
+def test_usage_at_the_very_moment_of_a_command_belongs_to_what_follows_it() -> None:
+    journal = Journal(reload=True)
+    journal.start("2026-01-01", terms(per_unit()))
+    journal.use("before", "2026-01-10", "1")
+    journal.use("at", "2026-01-11", "2")
+    journal.change("2026-01-11", terms(per_unit("n", "10"), plan="q"))
+    journal.cancel("2026-01-21")
+    assert [brief(one) for one in journal.statements] == [
+        [("usage", "m", "1", "100", "2026-01-01", "2026-01-11")],
+        [("usage", "n", "2", "2000", "2026-01-11", "2026-01-21")],
+    ]
