@@ -128,3 +128,13 @@ def test_usage_at_the_very_moment_of_a_command_belongs_to_what_follows_it() -> N
         [("usage", "m", "1", "100", "2026-01-01", "2026-01-11")],
         [("usage", "n", "2", "2000", "2026-01-11", "2026-01-21")],
     ]
+
+
+def test_a_term_that_ended_in_a_long_pause_is_trued_up_whatever_was_invoiced_meanwhile() -> None:
+    journal = Journal(reload=True)
+    journal.start("2026-01-01", terms(fee("base", "0"), {"code": "least", "type": "commitment", "amount": "31.00"}))
+    journal.pause("2026-01-11")
+    journal.charge("2026-06-01", "visit", "1", at_once=True)
+    journal.resume("2026-06-11")
+    lines = [brief(one) for one in journal.statements][-1]
+    assert ("true_up", "least", "1", "1000", "2026-01-01", "2026-02-01") in lines
