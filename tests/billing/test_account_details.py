@@ -138,3 +138,78 @@ def test_a_term_that_ended_in_a_long_pause_is_trued_up_whatever_was_invoiced_mea
     journal.resume("2026-06-11")
     lines = [brief(one) for one in journal.statements][-1]
     assert ("true_up", "least", "1", "1000", "2026-01-01", "2026-02-01") in lines
+
+
+def test_a_term_is_kept_as_long_as_its_last_window_takes_late_usage() -> None:
+    journal = Journal(reload=True, usage_window_days=28)
+    least: Raw = {"code": "least", "type": "commitment", "amount": "10.00"}
+    journal.start("2026-01-01", terms(least, per_unit(), period="P28D"))
+    journal.close("2026-01-29")
+    journal.close("2026-02-26")  # 28 days after the first period's end: it still takes usage
+    journal.use("late", "2026-01-28", "4")
+    journal.close("2026-03-26")
+    assert [line[:4] for line in brief(journal.statements[2])][:2] == [
+        ("adjustment", "m", "4", "400"),
+        ("adjustment", "least", "0", "-400"),
+    ]
+    (refused,) = journal.use("later", "2026-01-28", "4")
+    assert isinstance(refused, Refused)
+
+
+def test_a_true_up_is_a_line_of_its_term_without_events() -> None:
+    journal = Journal()
+    least: Raw = {"code": "least", "type": "commitment", "amount": "31.00", "taxable": False}
+    journal.start("2026-01-01", terms(least))
+    journal.close("2026-02-01")
+    assert journal.statements[0].lines == (
+        Line(
+            kind=LineKind.TRUE_UP,
+            price="least",
+            group={},
+            quantity="1",
+            amount_minor=3100,
+            period_start_us=us("2026-01-01"),
+            period_end_us=us("2026-02-01"),
+            taxable=False,
+            events=0,
+        ),
+    )
+
+
+def test_usage_at_the_end_of_the_open_period_belongs_to_the_next_before_it_is_closed() -> None:
+    journal = Journal(reload=True)
+    journal.start("2026-01-01", terms(per_unit()))
+    journal.use("first", "2026-01-01", "1")
+    journal.use("at", "2026-02-01", "2")
+    journal.close("2026-02-01")
+    journal.close("2026-03-01")
+    assert [brief(one)[0][2] for one in journal.statements] == ["1", "2"]
+
+
+def test_of_several_refusals_the_first_subscriptions_is_told() -> None:
+    journal = Journal()
+    journal.start("2026-02-01", terms(per_unit()))
+    journal.start("2026-01-01", terms(per_unit()), subscription="s2")
+    journal.cancel("2026-01-05", "s2")
+    (refused,) = journal.use("a", "2026-01-10")
+    assert isinstance(refused, Refused)
+    assert (refused.reason, refused.detail) == ("before-start", "subscription s1 starts 2026-02-01 00:00:00+00:00")
+
+
+def test_full_late_usage_refuses_only_what_is_late_and_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "LARGEST_LATE_BYTES", 1)
+    journal = Journal(reload=True)
+    journal.start("2026-01-01", terms(per_unit()))
+    journal.close("2026-02-01")
+    late = [
+        journal.use("first", "2026-01-05"),
+        journal.use("second", "2026-01-05"),
+        journal.append(usage("not measured", "2026-01-05", type_="z")),
+        journal.use("in time", "2026-02-05"),
+    ]
+    assert [[one.reason for one in said if isinstance(one, Refused)] for said in late] == [
+        [],
+        ["too-many-late"],
+        [],
+        [],
+    ]
