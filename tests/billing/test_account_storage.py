@@ -89,7 +89,7 @@ def test_an_item_of_another_version_is_a_defect(prefix: bytes, what: str) -> Non
     version, *rest = msgspec.msgpack.decode(journal.stored[key])
     assert version == VERSION
     journal.stored[key] = msgspec.msgpack.encode([VERSION + 1, *rest])
-    with pytest.raises(Defect, match=f"{what} of version {VERSION + 1}"):
+    with pytest.raises(Defect, match=f"^{what} of version {VERSION + 1}"):
         read_all(journal)
 
 
