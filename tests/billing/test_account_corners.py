@@ -4,8 +4,21 @@ from collections.abc import Iterable
 
 import pytest
 
-from billing.account import VOIDED, SeenInMemory, coupons, fees, parking, usage_key
+from billing.account import (
+    USAGE_WINDOW_US,
+    VOIDED,
+    SeenInMemory,
+    books,
+    bounds,
+    charges,
+    coupons,
+    fees,
+    parking,
+    subscribed,
+    usage_key,
+)
 from billing.entry import Coupon
+from billing.instant import DAY_US
 from billing.statement import Parked, Refused
 from billing.subscription import State
 from tests.billing.journal import SUM, Journal, Raw, brief, fee, per_unit, terms, usage
@@ -310,3 +323,57 @@ def test_seen_in_memory_is_what_was_put() -> None:
     seen = SeenInMemory()
     seen.put(b"k", (1, b"d"))
     assert seen.get(b"k") == (1, b"d")
+
+
+# --- what was refused or parked, and has a window now
+
+
+def test_of_refused_usage_what_can_be_read_counts_once_and_what_waits_for_another_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(parking, "MOST_PARKED", 0)
+    journal = Journal()
+    journal.start("2026-01-01", terms(per_unit()))
+    journal.pause("2026-01-05")
+    unread = usage("unread", "2026-01-20", "no number")
+    sent = [
+        *journal.append(usage("elsewhere", "2026-01-20", subscription="s9")),
+        *journal.append(unread),
+        *journal.use("b", "2026-01-20", "2"),
+        *journal.use("b", "2026-01-20", "2"),
+    ]
+    assert reasons(sent) == ["parked-full", "paused", "paused", "paused"]
+    journal.resume("2026-01-10")
+    journal.close("2026-02-01")
+    assert [brief(one)[0][2] for one in journal.statements] == ["0", "2"]
+
+
+def test_parked_usage_is_counted_past_what_is_for_another_or_refused() -> None:
+    journal = Journal()
+    journal.append(
+        usage("other", "2026-01-05", "1", subscription="s2"),
+        usage("early", "2025-12-05", "2"),
+        usage("mine", "2026-01-05", "4"),
+    )
+    assert reasons(journal.start("2026-01-01", terms(per_unit()))) == ["before-start"]
+    assert journal.account.parked == 1
+    journal.close("2026-02-01")
+    assert brief(journal.statements[0])[0][2] == "4"
+
+
+def test_bounds_are_as_they_are_told() -> None:
+    """The pricing page, the guarantees and the errors name them."""
+    assert (bounds.LARGEST_GROUPS_BYTES, bounds.LARGEST_LATE_BYTES, bounds.MOST_VALUES) == (4 << 20, 4 << 20, 200_000)
+    assert (parking.MOST_PARKED, parking.LARGEST_PARKED_BYTES) == (1_000, 64 << 10)
+    assert (charges.MOST_WAITING, fees.MOST_STRETCHES, coupons.MOST_HELD) == (1_000, 10_000, 200)
+    assert (books.KNOWN_COMMANDS, subscribed.AHEAD_US, USAGE_WINDOW_US) == (256, 400 * DAY_US, 35 * DAY_US)
+
+
+def test_parked_usage_may_be_as_large_as_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(reload=True)
+    journal.use("a", "2026-01-05")
+    (size,) = [len(value) for key, value in journal.stored.items() if key[:1] == b"p"]
+    monkeypatch.setattr(parking, "LARGEST_PARKED_BYTES", size)
+    assert journal.use("b", "2026-01-05") == [Parked()]
+    monkeypatch.setattr(parking, "LARGEST_PARKED_BYTES", size - 1)
+    assert reasons(journal.use("c", "2026-01-05")) == ["parked-too-large"]

@@ -213,3 +213,15 @@ def test_full_late_usage_refuses_only_what_is_late_and_measured(monkeypatch: pyt
         [],
         [],
     ]
+
+
+def test_names_are_for_ever() -> None:
+    """Journals are refolded and ids are kept: another name would bill again what was billed."""
+    journal = Journal()
+    journal.start("2026-01-01", terms(fee()))
+    one = usage("a", "2026-01-05", "1", region="eu")
+    assert statement_id(journal.entries[0]) == "abe4a822-9629-801e-9ce9-e552449a369f"  # type: ignore[arg-type]
+    assert usage_key(one).hex() == "556675e1a1e763a44de3a16bfdc348fc"
+    assert usage_digest(one).hex() == "bae86bd542a334ec"
+    assert command_mark("c").hex() == "373f6364cd072c1b"
+    assert group_mark(("eu", "x")).hex() == "468ba6f65c81a4ba15a85d25d5d5e9cc"
