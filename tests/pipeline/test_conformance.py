@@ -50,7 +50,7 @@ PLANTED = (
     ("T01:00:00+01:00", "T01:00:00Z", "invoices[1].issued_at: expected 2026-02-01T01:00:00+00:00, got "),
     ("group: {}", "group: {a: b}", "invoices[1].lines[0].group: expected {'a': 'b'}, got {}"),
     ("  expect:\n", "  expect:\n    credit: {c1: '1'}\n", "credit.c1: expected 1, got 0"),
-    ("plan: p}", "plan: q}", "Unknown: tenant "),
+    ("plan: p}", "plan: q}", "refused: tenant conformance-"),
     ("amount: '9.00'", "amount: '9.00', colour: red", "colour: a recurring price has no such field"),
 )
 
