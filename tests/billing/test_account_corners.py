@@ -377,3 +377,13 @@ def test_parked_usage_may_be_as_large_as_the_bound(monkeypatch: pytest.MonkeyPat
     assert journal.use("b", "2026-01-05") == [Parked()]
     monkeypatch.setattr(parking, "LARGEST_PARKED_BYTES", size - 1)
     assert reasons(journal.use("c", "2026-01-05")) == ["parked-too-large"]
+
+
+def test_a_window_goes_as_soon_as_the_next_one_has_taken_its_level_over() -> None:
+    journal = Journal(reload=True)
+    journal.start("2026-01-01", terms(SEATS, meters=[LEVEL], period="P1Y"))
+    journal.use("a", "2026-01-01", "8", region="eu")
+    journal.change("2026-02-15", terms(SEATS, meters=[LEVEL], period="P1Y", plan="q"))
+    assert cells(journal) == 2
+    journal.charge("2026-04-15", "visit", "1", at_once=True)
+    assert cells(journal) == 1
