@@ -76,7 +76,10 @@ def test_of_two_refusals_of_a_void_the_first_subscriptions_is_told() -> None:
     for at in ("2026-02-01", "2026-03-01"):
         journal.close(at)
     journal.cancel("2026-01-10", "s2")
-    assert reasons(journal.void("a")) == ["too-old"]
+    (refused,) = journal.void("a")
+    assert isinstance(refused, Refused)
+    assert refused.reason == "too-old"
+    assert refused.detail == "its period ended more than 1 days before the newest close; bill it by hand"
 
 
 def test_usage_that_was_refused_after_all_is_voided_like_any_that_never_came() -> None:
