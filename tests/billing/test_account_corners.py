@@ -228,7 +228,10 @@ def test_an_amount_is_given_once_for_periods_of_two_lengths_that_begin_together(
         if at <= changed_on:
             journal.close(at) if at != changed_on else journal.change(at, terms(year, period="P1Y", plan="q"))
     journal.close("2026-02-01" if changed_on < "2026-02" else "2026-04-01")
-    journal.charge("2026-07-01", "visit", "4", at_once=True)
+    for at in ("2026-04-10", "2026-05-20"):
+        journal.change(at, terms(year, period="P1Y", plan=f"from {at}"))
+    for day in ("01", "02"):
+        journal.charge(f"2026-07-{day}", "visit", "4", at_once=True)
     given = [line.discount_minor for one in journal.statements for line in one.lines]
     assert sum(given) == 1000
     assert given[-1] == 0
