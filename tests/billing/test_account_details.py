@@ -6,7 +6,7 @@ import pytest
 from billing.account import HEAD, bounds, id_key, usage_digest, usage_key
 from billing.account.frontier import Frontier
 from billing.account.identity import command_mark, group_mark, statement_id
-from billing.account.items import Items
+from billing.account.items import VERSION, Items
 from billing.statement import Line, LineKind, Refused, Repeated, Statement
 from tests.billing.journal import SUM, Journal, Raw, brief, fee, per_unit, terms, us, usage
 
@@ -109,8 +109,11 @@ def test_no_usage_stands_at_the_ceiling_of_the_frontier_itself() -> None:
 
 def test_old_marks_of_the_frontier_get_sparser_and_the_first_and_the_newest_stay() -> None:
     frontier = Frontier(Items(nothing_stored))
-    for second in range(65):
+    for second in range(64):
         frontier.advance(second * 1_000_000, second)
+    ((_, written),) = frontier.taken()
+    assert [position for _, position in msgspec.msgpack.decode(written or b"")[2]] == list(range(64))
+    frontier.advance(64_000_000, 64)
     ((_, written),) = frontier.taken()
     marks = [position for _, position in msgspec.msgpack.decode(written or b"")[2]]
     assert marks == [*range(0, 32, 2), *range(32, 65)]
@@ -225,3 +228,17 @@ def test_names_are_for_ever() -> None:
     assert usage_digest(one).hex() == "bae86bd542a334ec"
     assert command_mark("c").hex() == "373f6364cd072c1b"
     assert group_mark(("eu", "x")).hex() == "468ba6f65c81a4ba15a85d25d5d5e9cc"
+
+
+def test_all_bits_of_a_statements_id_but_those_of_its_form_come_from_its_command() -> None:
+    journal = Journal()
+    journal.start("2026-01-01", terms(fee()))
+    named = [msgspec.structs.replace(journal.entries[0], command_id=str(number)) for number in range(200)]
+    parts = [statement_id(one).split("-") for one in named]  # type: ignore[arg-type]  # they are commands
+    assert {part[2][1] for part in parts} == set("0123456789abcdef")
+    assert {part[3][0] for part in parts} == set("89ab")
+    assert {part[3][1] for part in parts} == set("0123456789abcdef")
+
+
+def test_what_is_stored_has_a_version_that_changes_with_its_form() -> None:
+    assert VERSION == 2  # since amounts of any size are texts
