@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from billing.account import HEAD, bounds, id_key, usage_digest, usage_key
+from billing.account import HEAD, VOIDED, bounds, id_key, usage_digest, usage_key
 from billing.account.frontier import Frontier
-from billing.account.identity import command_mark, group_mark, statement_id
+from billing.account.identity import REFUSED, command_mark, group_mark, statement_id
 from billing.account.items import VERSION, Items
 from billing.statement import Line, LineKind, Refused, Repeated, Statement
 from tests.billing.journal import SUM, Journal, Raw, brief, fee, per_unit, terms, us, usage
@@ -82,6 +82,7 @@ def test_names_have_their_lengths() -> None:
     lengths = [len(name) for name in (usage_key(one), id_key("t", "c", "s", "i"), usage_digest(one))]
     assert lengths == [16, 16, 8]
     assert [len(command_mark("c")), len(group_mark(("eu",))), group_mark(())] == [8, 16, b""]
+    assert {len(VOIDED), len(REFUSED)} == {len(usage_digest(one))}  # they stand in its place
 
 
 def test_a_statement_has_the_form_of_a_uuid_of_version_8() -> None:
