@@ -102,6 +102,7 @@ def nothing_stored(_: bytes) -> None:
 
 def test_no_usage_stands_at_the_ceiling_of_the_frontier_itself() -> None:
     frontier = Frontier(Items(nothing_stored))
+    assert frontier.ceiling_us == -(1 << 63)  # before all that 64 bits can write
     assert frontier.position_of(0) is None
     frontier.advance(5_000_000, 7)
     assert frontier.ceiling_us == 6_000_000
