@@ -75,19 +75,41 @@ def discount(coupon: Coupon, currency: Currency) -> Discount:
     return Discount(
         code=coupon.code,
         percent_off=None if coupon.percent_off is None else parse_quantity(coupon.percent_off),
-        off_minor=None if coupon.amount_off is None else _minor(coupon.amount_off, currency),
+        off_minor=amount_off_minor(coupon, currency, "coupon"),
         prices=frozenset(coupon.prices),
     )
 
 
-def end_of(coupon: Coupon, anchor: datetime, period: BillingPeriod, zone: Where, since: datetime) -> datetime | None:
+def amount_off_minor(coupon: Coupon, currency: Currency, where: str) -> int | None:
+    """Returns the minor units that a coupon takes off a period; None for one in percent.
+
+    Raises:
+        InvalidDefinition: the amount has more digits than the currency; `where` is the path of the coupon.
+    """
+    if coupon.amount_off is None:
+        return None
+    try:
+        return Money.of(coupon.amount_off, currency).minor
+    except InvalidDefinition as refusal:
+        raise InvalidDefinition(f"{where}.amount_off", refusal.problem) from None
+
+
+def end_of(  # noqa: PLR0913, PLR0917 - a coupon, and the calendar that it is counted in
+    coupon: Coupon,
+    anchor: datetime,
+    period: BillingPeriod,
+    zone: Where,
+    since: datetime,
+    trial_end: datetime | None = None,
+) -> datetime | None:
     """Returns when the coupon ends: the end of its last period, the one that contains `since` counted; None for never.
 
-    In a trial `since` is the trial's end.
+    Of a coupon that is applied in a trial the period that contains the trial's end is the first.
     """
     if coupon.periods is None:
         return None
-    return boundary(anchor, period, zone, containing(anchor, period, zone, since) + coupon.periods)
+    first = containing(anchor, period, zone, max(since, trial_end or since))
+    return boundary(anchor, period, zone, first + coupon.periods)
 
 
 def percent_off(amount_minor: int, discounts: Sequence[Discount]) -> int:
@@ -106,13 +128,6 @@ def _taken(percents: tuple[Decimal, ...]) -> Fraction:
     for percent in percents:
         left *= 1 - Fraction(percent) / _PERCENT
     return 1 - left
-
-
-def _minor(amount: str, currency: Currency) -> int:
-    try:
-        return Money.of(amount, currency).minor
-    except InvalidDefinition as refusal:
-        raise InvalidDefinition("coupon.amount_off", refusal.problem) from None
 
 
 def _text(given: Fields, field: str) -> str | None:

@@ -134,8 +134,8 @@ def remove_coupon(one: Subscribed, entry: CouponRemoved) -> list[Line]:
 
 def _apply(one: Subscribed, coupon: Coupon, at_us: int) -> None:
     priced = one.tariff
-    counted_from_us = at_us if one.trial_end_us is None else max(at_us, one.trial_end_us)
-    until = end_of(coupon, instant(one.anchor_us), priced.period, priced.zones, instant(counted_from_us))
+    trial_end = None if one.trial_end_us is None else instant(one.trial_end_us)
+    until = end_of(coupon, instant(one.anchor_us), priced.period, priced.zones, instant(at_us), trial_end)
     one.addenda.coupons.apply(coupon, at_us, None if until is None else micros(until))
 
 

@@ -7,11 +7,10 @@ from typing import Final, TypeVar
 
 import billing.entry
 import billing.meter
-from billing.coupon import parse_coupon
-from billing.currency import Currency, currency
+from billing.coupon import amount_off_minor, parse_coupon
+from billing.currency import currency
 from billing.errors import InvalidDefinition
 from billing.meter import parse_meter
-from billing.money import Money
 from billing.period import billing_period
 from billing.price import CommitmentPrice, Price, UsagePrice
 from billing.price_definition import parse_price, require_measurable, require_whole_term
@@ -57,20 +56,13 @@ def read_coupon(section: Section, money: str) -> ReadCoupon:
 
     def parse(raw: Mapping[str, object], where: str) -> billing.entry.Coupon:
         coupon = parse_coupon(raw, where)
-        if coupon.amount_off is not None and money:
-            _check_money(coupon.amount_off, currency(money), f"{where}.amount_off")
+        if money:
+            amount_off_minor(coupon, currency(money), where)
         return coupon
 
     code = section.code()
     written, understood = _definition(section, parse, LONGEST_COUPON_CHARS)
     return ReadCoupon(Coupon(CouponCode(code), written), understood)
-
-
-def _check_money(amount: str, of: Currency, where: str) -> None:
-    try:
-        Money.of(amount, of)
-    except InvalidDefinition as refusal:
-        raise InvalidDefinition(where, refusal.problem) from None
 
 
 def read_plan(section: Section, meters: Mapping[str, ReadMeter]) -> Plan:

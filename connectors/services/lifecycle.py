@@ -143,8 +143,8 @@ def held(subscription: Subscription, coupon: Coupon, at: datetime) -> HeldCoupon
         InvalidDefinition: it ends beyond the calendar.
     """
     schedule = subscription.schedule
-    since = max(at, schedule.trial_end or at)
-    return HeldCoupon(coupon, at, end_of(coupon, schedule.anchor, schedule.period, schedule.zone, since))
+    until = end_of(coupon, schedule.anchor, schedule.period, schedule.zone, at, schedule.trial_end)
+    return HeldCoupon(coupon, at, until)
 
 
 def fall_due(subscription: Subscription) -> Step:

@@ -23,22 +23,22 @@ async def lock_accounts(connection: Connection, accounts: Iterable[tuple[TenantI
     Raises:
         Unknown: one does not exist.
     """
-    wanted = sorted(set(accounts))
-    rows = await customer.lock_accounts(
-        connection, tenant_ids=[tenant for tenant, _ in wanted], customer_ids=[account for _, account in wanted]
-    )
-    missing = set(wanted) - {(TenantId(row.tenant_id), CustomerId(row.customer_id)) for row in rows}
+    wanted = set(accounts)
+    missing = wanted - await lock_known_accounts(connection, wanted)
     if missing:
         tenant, account = min(missing)
         raise Unknown(f"tenant {tenant} has no customer {account}")
 
 
-async def lock_known_accounts(connection: Connection, accounts: Iterable[tuple[TenantId, CustomerId]]) -> None:
-    """Holds those of the accounts that exist until the transaction ends."""
+async def lock_known_accounts(
+    connection: Connection, accounts: Iterable[tuple[TenantId, CustomerId]]
+) -> set[tuple[TenantId, CustomerId]]:
+    """Holds those of the accounts that exist until the transaction ends, and returns them."""
     wanted = sorted(set(accounts))
-    await customer.lock_accounts(
+    rows = await customer.lock_accounts(
         connection, tenant_ids=[tenant for tenant, _ in wanted], customer_ids=[account for _, account in wanted]
     )
+    return {(TenantId(row.tenant_id), CustomerId(row.customer_id)) for row in rows}
 
 
 async def live_of(
