@@ -18,6 +18,7 @@ from billing.money import round_to_minor
 from billing.period import BillingPeriod
 from billing.pricing import Percentage, Pricing, amount_of_events, amount_of_quantity
 from billing.quantity import EXACT, ZERO
+from billing.step import Note, Step, StepKind
 
 ONE: Final = Decimal(1)
 _HALF: Final = Fraction(1, 2)
@@ -110,24 +111,38 @@ def needs_events(price: UsagePrice) -> bool:
     return isinstance(price.pricing, Percentage) and not price.pricing.is_plain
 
 
-def amount(price: UsagePrice, quantity: Decimal, events: Sequence[Decimal] | None = None) -> Decimal | Fraction:
+def amount(
+    price: UsagePrice, quantity: Decimal, events: Sequence[Decimal] | None = None, note: Note | None = None
+) -> Decimal | Fraction:
     """Returns f(quantity) in major units, exact and not rounded.
 
     Args:
         price: what it costs.
         quantity: the metered quantity of the whole period so far, as billed (`quantity.rounded`).
         events: the values of the events in order, where `needs_events`; other prices do not look at them.
+        note: is told of every step, so that the amount can be explained by what made it.
 
     Raises:
         Defect: the price needs the events, and they are not given.
     """
     with localcontext(EXACT):
         if isinstance(price.pricing, Percentage):
-            return _bounded(price, _percentage(price.pricing, quantity, events))
-        units = quantity if price.unit_conversion is None else _converted(price.unit_conversion, quantity)
+            return _bounded(price, _percentage(price.pricing, quantity, events, note), note)
+        units = quantity if price.unit_conversion is None else _converted(price.unit_conversion, quantity, note)
         if isinstance(units, Fraction):
-            return _bounded(price, amount_of_quantity(price.pricing, _billable(price, units)))
-        return _bounded(price, amount_of_quantity(price.pricing, _billable(price, units)))
+            return _bounded(price, amount_of_quantity(price.pricing, _billable(price, units, note), note), note)
+        return _bounded(price, amount_of_quantity(price.pricing, _billable(price, units, note), note), note)
+
+
+def steps(price: UsagePrice, quantity: Decimal, events: Sequence[Decimal] | None = None) -> list[Step]:
+    """Returns how `amount` comes about: its steps, whose amounts sum to it.
+
+    Raises:
+        Defect: the price needs the events, and they are not given.
+    """
+    noted: list[Step] = []
+    amount(price, quantity, events, noted.append)
+    return noted
 
 
 def charge(price: UsagePrice, quantity: Decimal, currency: Currency, events: Sequence[Decimal] | None = None) -> int:
@@ -139,15 +154,25 @@ def charge(price: UsagePrice, quantity: Decimal, currency: Currency, events: Seq
     return round_to_minor(amount(price, quantity, events), currency)
 
 
-def _percentage(pricing: Percentage, quantity: Decimal, events: Sequence[Decimal] | None) -> Decimal:
+def _percentage(pricing: Percentage, quantity: Decimal, events: Sequence[Decimal] | None, note: Note | None) -> Decimal:
     if events is not None:
-        return amount_of_events(pricing, events)
+        return amount_of_events(pricing, events, note)
     if not pricing.is_plain:
         raise Defect("this percentage price needs the values of the events: keep them where needs_events says so")
-    return quantity * pricing.rate_percent.scaleb(-2)
+    owed = quantity * pricing.rate_percent.scaleb(-2)
+    if note is not None:
+        note(Step(StepKind.PERCENT, owed, quantity, pricing.rate_percent))
+    return owed
 
 
-def _converted(conversion: UnitConversion, quantity: Decimal) -> Decimal | Fraction:
+def _converted(conversion: UnitConversion, quantity: Decimal, note: Note | None) -> Decimal | Fraction:
+    units = _units(conversion, quantity)
+    if note is not None:
+        note(Step(StepKind.CONVERTED, units=units, rate=conversion.multiply_by or ONE, size=conversion.divide_by))
+    return units
+
+
+def _units(conversion: UnitConversion, quantity: Decimal) -> Decimal | Fraction:
     units: Decimal | Fraction
     if conversion.multiply_by is not None:
         units = quantity * conversion.multiply_by
@@ -176,17 +201,26 @@ def _quotient(quantity: Decimal, divisor: Decimal) -> Decimal | Fraction:
         return Fraction(quantity) / Fraction(divisor)
 
 
-def _billable(price: UsagePrice, units: _Number) -> _Number:
+def _billable(price: UsagePrice, units: _Number, note: Note | None) -> _Number:
     number = type(units)
-    return max(units - number(price.free_units), number(0))
+    billable = max(units - number(price.free_units), number(0))
+    if note is not None and price.free_units:
+        note(Step(StepKind.FREE_UNITS, units=units - billable, size=price.free_units))
+    return billable
 
 
-def _bounded(price: UsagePrice, owed: _Number) -> _Number:
+def _bounded(price: UsagePrice, owed: _Number, note: Note | None) -> _Number:
     number = type(owed)
     if price.discount_percent:
-        owed *= number((_PERCENT - price.discount_percent).scaleb(-2))
+        before, owed = owed, owed * number((_PERCENT - price.discount_percent).scaleb(-2))
+        if note is not None:
+            note(Step(StepKind.DISCOUNT, owed - before, before, price.discount_percent))
     if price.maximum_amount is not None:
-        owed = min(owed, number(price.maximum_amount))
+        before, owed = owed, min(owed, number(price.maximum_amount))
+        if note is not None and owed != before:
+            note(Step(StepKind.MAXIMUM, owed - before, before, flat=price.maximum_amount))
     if price.minimum_amount is not None:
-        owed = max(owed, number(price.minimum_amount))
+        before, owed = owed, max(owed, number(price.minimum_amount))
+        if note is not None and owed != before:
+            note(Step(StepKind.MINIMUM, owed - before, before, flat=price.minimum_amount))
     return owed

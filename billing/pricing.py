@@ -24,6 +24,7 @@ from fractions import Fraction
 from typing import TypeAlias, TypeVar, assert_never
 
 from billing.quantity import ZERO
+from billing.step import Note, Step, StepKind
 
 _Number = TypeVar("_Number", Decimal, Fraction)
 
@@ -147,60 +148,88 @@ ByQuantity: TypeAlias = PerUnit | Graduated | Volume | Package | GraduatedPercen
 Pricing: TypeAlias = ByQuantity | Percentage
 
 
-def amount_of_quantity(pricing: ByQuantity, q: _Number) -> _Number:
-    """Returns f(q), exact, for q >= 0."""
-    number = type(q)
+def amount_of_quantity(pricing: ByQuantity, q: _Number, note: Note | None = None) -> _Number:
+    """Returns f(q), exact, for q >= 0; `note` is told of every step."""
     match pricing:
         case PerUnit():
-            return q * number(pricing.unit_amount)
+            return _units(q, pricing.unit_amount, note)
         case Graduated() | GraduatedPercentage():
-            return _graduated(pricing.tiers, q) if q else _at_zero(pricing, q)
+            return _graduated(pricing.tiers, q, note) if q else _at_zero(pricing, q, note)
         case Volume():
-            return _volume(pricing.tiers, q) if q else _at_zero(pricing, q)
+            return _volume(pricing.tiers, q, note) if q else _at_zero(pricing, q, note)
         case Package():
-            return _packages(pricing, q) * number(pricing.package_amount)
+            return _packages(pricing, q, note)
         case Dynamic():
-            return q * number(pricing.multiplier)
+            return _units(q, pricing.multiplier, note)
         case _:
             assert_never(pricing)
 
 
-def amount_of_events(pricing: Percentage, values: Sequence[Decimal]) -> Decimal:
-    """Returns what these events owe, exact; `values` in the order in which they use up what is free."""
+def amount_of_events(pricing: Percentage, values: Sequence[Decimal], note: Note | None = None) -> Decimal:
+    """Returns what these events owe, exact; `values` in the order in which they use up what is free.
+
+    `note` is told of every event that is not free.
+    """
     owed = running = ZERO
     for count, value in enumerate(values, start=1):
         before, running = running, running + value
         charged = _charged_part(pricing, count, before, running)
         if charged is not None:
-            owed += _event_amount(pricing, charged)
+            amount = _event_amount(pricing, charged)
+            owed += amount
+            if note is not None:
+                rate, flat = pricing.rate_percent, pricing.per_event_amount
+                note(Step(StepKind.EVENT, amount, charged, rate, flat, size=value, number=count))
     return owed
 
 
-def _graduated(tiers: Sequence[Tier | PercentTier], q: _Number) -> _Number:
+def _units(q: _Number, rate: Decimal, note: Note | None) -> _Number:
+    owed = q * type(q)(rate)
+    if note is not None:
+        note(Step(StepKind.UNITS, owed, q, rate))
+    return owed
+
+
+def _graduated(tiers: Sequence[Tier | PercentTier], q: _Number, note: Note | None) -> _Number:
     number = type(q)
     owed, lower = number(0), number(0)
     for tier in tiers:
         if q <= lower:
             break
         upper = q if tier.up_to is None else min(q, number(tier.up_to))
-        owed += (upper - lower) * number(tier.rate) + number(tier.flat_amount)
+        amount = (upper - lower) * number(tier.rate) + number(tier.flat_amount)
+        owed += amount
+        if note is not None:
+            note(Step(StepKind.TIER, amount, upper - lower, tier.rate, tier.flat_amount, lower, tier.up_to))
         lower = upper
     return owed
 
 
-def _volume(tiers: Sequence[Tier], q: _Number) -> _Number:
-    tier = next(tier for tier in tiers if tier.up_to is None or q <= tier.up_to)
-    return q * type(q)(tier.rate) + type(q)(tier.flat_amount)
+def _volume(tiers: Sequence[Tier], q: _Number, note: Note | None) -> _Number:
+    place = next(place for place, tier in enumerate(tiers) if tier.up_to is None or q <= tier.up_to)
+    tier = tiers[place]
+    owed = q * type(q)(tier.rate) + type(q)(tier.flat_amount)
+    if note is not None:
+        above = tiers[place - 1].up_to if place else ZERO
+        note(Step(StepKind.ONE_TIER, owed, q, tier.rate, tier.flat_amount, above, tier.up_to))
+    return owed
 
 
-def _at_zero(pricing: Graduated | Volume | GraduatedPercentage, q: _Number) -> _Number:
-    return type(q)(pricing.tiers[0].flat_amount if pricing.flat_when_zero else 0)
+def _at_zero(pricing: Graduated | Volume | GraduatedPercentage, q: _Number, note: Note | None) -> _Number:
+    owed = type(q)(pricing.tiers[0].flat_amount if pricing.flat_when_zero else 0)
+    if note is not None:
+        note(Step(StepKind.NOTHING_USED, owed, flat=pricing.tiers[0].flat_amount))
+    return owed
 
 
-def _packages(pricing: Package, q: _Number) -> _Number:
+def _packages(pricing: Package, q: _Number, note: Note | None) -> _Number:
     size = type(q)(pricing.package_size)
     begun = q % size != 0 and pricing.partial_packages is PartialPackages.UP
-    return type(q)(q // size + (1 if begun else 0))
+    packages = type(q)(q // size + (1 if begun else 0))
+    owed = packages * type(q)(pricing.package_amount)
+    if note is not None:
+        note(Step(StepKind.PACKAGES, owed, packages, pricing.package_amount, size=pricing.package_size))
+    return owed
 
 
 def _charged_part(pricing: Percentage, count: int, before: Decimal, running: Decimal) -> Decimal | None:

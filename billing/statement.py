@@ -43,6 +43,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     taxable: bool
     events: int
     """How many usage events stand behind the line; 0 for fees."""
+    events_digest: bytes = b""
+    """Which: 24 bytes (`billing.account.identity.events_digest`); empty for fees."""
     discount_minor: int = 0
 
     @property
@@ -76,6 +78,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[Line, ...]
     tzdata: str = ""
     """The version of the tz database that its boundaries were counted with, such as `2026b`."""
+    refusal: str = ""
+    """Why the command was refused, and changed nothing; empty where it took effect."""
 
 
 class Total(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,18 +19,22 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, TypeAlias, cast
 
 import fastavro
 
+from billing.account import usage_digest, usage_key
 from billing.entry import Entry, Usage
+from billing.instant import instant
+from billing.statement import Total
 from schemas import convert, topics, wire
 from schemas.compatibility import SchemaTree, check_bounded, logical_changes, structural_changes
 from schemas.errors import UndecodableRecord, Unencodable
 from schemas.files import Schema, plain, plain_schema, schema_text
-from schemas.records import RECORDS, UsageRecorded
+from schemas.records import RECORDS, UsageRecorded, UsageTotal
 from schemas.topics import Topic
-from schemas.usage_wire import FRAME_SIZE_BYTES, read_usage, write_usage
+from schemas.total_wire import write_total
+from schemas.usage_wire import FRAME_SIZE_BYTES, read_named, read_usage, write_usage
 from schemas.wire import Record
 
 MAX_USAGE_SIZE_BYTES: Final = 1 << 20
@@ -38,6 +42,10 @@ MAX_RECORD_SIZE_BYTES: Final = 1 << 24
 _MAX_SCHEMA_SIZE_CHARS: Final = 1 << 17
 _FOREIGN_SCHEMAS: Final = 256
 _MAGIC: Final = b"\0"
+
+
+NamedEntry: TypeAlias = tuple[Usage, bytes, bytes] | tuple[Entry, None, None]
+"""An entry; usage with its key and digest (`billing.account.identity`)."""
 
 
 class SchemaSource(Protocol):
@@ -147,6 +155,18 @@ class Codec:
             self._usage_frame, UsageRecorded.FULL_NAME, _usage_fields(usage)
         )
 
+    def encode_total(self, topic: str, total: Total, as_of_us: int) -> bytes:
+        """Returns a running total as framed `UsageTotal`, as it was flushed at `as_of_us`.
+
+        Raises:
+            Unencodable: as `encode`.
+        """
+        header = self._headers[topic, UsageTotal.FULL_NAME]
+        payload = write_total(header, total, as_of_us)
+        if payload is None:  # usual ones are far from too large
+            return self.encode(topic, convert.total_from_domain(total, as_of=instant(as_of_us)))
+        return payload
+
     def decode(self, payload: bytes) -> Record:
         """Returns the record in a framed payload, resolved to our version of its schema.
 
@@ -181,6 +201,19 @@ class Codec:
             return self.decode_usage(payload)
         _expect(writer, topics.JOURNAL)
         return convert.entry_to_domain(RECORDS[writer.record].from_wire(_read(payload, writer)))
+
+    def decode_named(self, payload: bytes) -> NamedEntry:
+        """Returns the journal entry in a framed payload; usage with its `usage_key` and `usage_digest`.
+
+        Raises:
+            UndecodableRecord: as `decode_journal`.
+        """
+        if payload[:FRAME_SIZE_BYTES] in self._usage_headers and (named := read_named(payload)) is not None:
+            return named
+        entry = self.decode_journal(payload)
+        if isinstance(entry, Usage):
+            return entry, usage_key(entry), usage_digest(entry)
+        return entry, None, None
 
     def _decode_usage_by_schema(self, payload: bytes) -> Usage:
         writer = self._writer(payload, MAX_USAGE_SIZE_BYTES)

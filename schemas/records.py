@@ -251,7 +251,7 @@ class Header(Record, frozen=True, kw_only=True):
         """Returns the record of resolved fields; raises `UndecodableRecord`."""
         return cls(
             key=fields["key"],
-            value=fields["value"],
+            value=None if fields["value"] is None else wire.octets_read(fields["value"]),
         )
 
 
@@ -315,11 +315,75 @@ class DeadLetter(Record, frozen=True, kw_only=True):
             source_topic=fields["source_topic"],
             source_partition=fields["source_partition"],
             source_offset=fields["source_offset"],
-            key=fields["key"],
-            value=fields["value"],
+            key=None if fields["key"] is None else wire.octets_read(fields["key"]),
+            value=None if fields["value"] is None else wire.octets_read(fields["value"]),
             headers=tuple(Header.from_wire(item) for item in fields["headers"]),
             first_position=fields["first_position"],
             received_at=wire.instant(fields["received_at"], "DeadLetter.received_at"),
+        )
+
+
+class DeadLetterRedriven(Record, frozen=True, kw_only=True):
+    """A dead letter was put back: written in the same transaction as the record, into the letter's own partition."""
+
+    FULL_NAME: ClassVar[str] = "beaas.deadletter.DeadLetterRedriven"
+
+    letter_partition: int
+    """Where the letter stands on this topic."""
+    letter_offset: int
+    """Where the letter stands on this topic."""
+    reason: str
+    """The letter's."""
+    tenant_id: str | None = None
+    """The letter's."""
+    customer_id: str | None = None
+    """The letter's."""
+    target_topic: str
+    """Where it was put back."""
+    target_partition: int
+    """Where it was put back."""
+    target_offset: int
+    """Where it was put back."""
+    edited: bool = False
+    """Whether another value was put back than the letter holds."""
+    run_id: str
+    """Which run of the command did it."""
+    redriven_at: datetime
+    """When, by the clock of whoever ran it."""
+
+    def to_wire(self) -> dict[str, object]:
+        """Returns the fields as the Avro writer takes them; raises `Unencodable`."""
+        return {
+            "letter_partition": wire.whole(self.letter_partition, "DeadLetterRedriven.letter_partition", 32),
+            "letter_offset": wire.whole(self.letter_offset, "DeadLetterRedriven.letter_offset", 64),
+            "reason": wire.text(self.reason, "DeadLetterRedriven.reason"),
+            "tenant_id": None if self.tenant_id is None else wire.text(self.tenant_id, "DeadLetterRedriven.tenant_id"),
+            "customer_id": None
+            if self.customer_id is None
+            else wire.text(self.customer_id, "DeadLetterRedriven.customer_id"),
+            "target_topic": wire.text(self.target_topic, "DeadLetterRedriven.target_topic"),
+            "target_partition": wire.whole(self.target_partition, "DeadLetterRedriven.target_partition", 32),
+            "target_offset": wire.whole(self.target_offset, "DeadLetterRedriven.target_offset", 64),
+            "edited": wire.truth(self.edited, "DeadLetterRedriven.edited"),
+            "run_id": wire.text(self.run_id, "DeadLetterRedriven.run_id"),
+            "redriven_at": wire.micros(self.redriven_at, "DeadLetterRedriven.redriven_at"),
+        }
+
+    @classmethod
+    def from_wire(cls, fields: Mapping[str, Any]) -> Self:
+        """Returns the record of resolved fields; raises `UndecodableRecord`."""
+        return cls(
+            letter_partition=fields["letter_partition"],
+            letter_offset=fields["letter_offset"],
+            reason=fields["reason"],
+            tenant_id=fields["tenant_id"],
+            customer_id=fields["customer_id"],
+            target_topic=fields["target_topic"],
+            target_partition=fields["target_partition"],
+            target_offset=fields["target_offset"],
+            edited=fields["edited"],
+            run_id=fields["run_id"],
+            redriven_at=wire.instant(fields["redriven_at"], "DeadLetterRedriven.redriven_at"),
         )
 
 
@@ -359,6 +423,8 @@ class InvoiceLine(Record, frozen=True, kw_only=True):
     """How many usage events stand behind it."""
     discount_minor: int = 0
     """What coupons took off, in minor units; amount and discount are what it was before."""
+    events_digest: bytes = b""
+    """Which usage events: 24 bytes, whatever their order; empty for fees."""
 
     def to_wire(self) -> dict[str, object]:
         """Returns the fields as the Avro writer takes them; raises `Unencodable`."""
@@ -373,6 +439,7 @@ class InvoiceLine(Record, frozen=True, kw_only=True):
             "taxable": wire.truth(self.taxable, "InvoiceLine.taxable"),
             "events": wire.whole(self.events, "InvoiceLine.events", 64),
             "discount_minor": wire.minor(self.discount_minor, "InvoiceLine.discount_minor", 76),
+            "events_digest": wire.octets(self.events_digest, "InvoiceLine.events_digest"),
         }
 
     @classmethod
@@ -389,6 +456,7 @@ class InvoiceLine(Record, frozen=True, kw_only=True):
             taxable=fields["taxable"],
             events=fields["events"],
             discount_minor=wire.amount(fields["discount_minor"], "InvoiceLine.discount_minor", 76),
+            events_digest=wire.octets_read(fields["events_digest"]),
         )
 
 
@@ -584,6 +652,8 @@ class Line(Record, frozen=True, kw_only=True):
     """How many usage events stand behind it."""
     discount_minor: int = 0
     """What coupons took off, in minor units; amount and discount are what it was before."""
+    events_digest: bytes = b""
+    """Which usage events: 24 bytes, whatever their order; empty for fees."""
 
     def to_wire(self) -> dict[str, object]:
         """Returns the fields as the Avro writer takes them; raises `Unencodable`."""
@@ -598,6 +668,7 @@ class Line(Record, frozen=True, kw_only=True):
             "taxable": wire.truth(self.taxable, "Line.taxable"),
             "events": wire.whole(self.events, "Line.events", 64),
             "discount_minor": wire.minor(self.discount_minor, "Line.discount_minor", 76),
+            "events_digest": wire.octets(self.events_digest, "Line.events_digest"),
         }
 
     @classmethod
@@ -614,6 +685,7 @@ class Line(Record, frozen=True, kw_only=True):
             taxable=fields["taxable"],
             events=fields["events"],
             discount_minor=wire.amount(fields["discount_minor"], "Line.discount_minor", 76),
+            events_digest=wire.octets_read(fields["events_digest"]),
         )
 
 
@@ -654,6 +726,8 @@ class StatementClosed(Record, frozen=True, kw_only=True):
     """Empty where nothing is owed: then no invoice is drawn."""
     tzdata: str = ""
     """The version of the tz database that its boundaries were counted with."""
+    refusal: str = ""
+    """Why the command was refused, and changed nothing; empty where it took effect."""
 
     def to_wire(self) -> dict[str, object]:
         """Returns the fields as the Avro writer takes them; raises `Unencodable`."""
@@ -674,6 +748,7 @@ class StatementClosed(Record, frozen=True, kw_only=True):
             "journal_offset": wire.whole(self.journal_offset, "StatementClosed.journal_offset", 64),
             "lines": wire.records(self.lines, "StatementClosed.lines", Line),
             "tzdata": wire.text(self.tzdata, "StatementClosed.tzdata"),
+            "refusal": wire.text(self.refusal, "StatementClosed.refusal"),
         }
 
     @classmethod
@@ -696,6 +771,7 @@ class StatementClosed(Record, frozen=True, kw_only=True):
             journal_offset=fields["journal_offset"],
             lines=tuple(Line.from_wire(item) for item in fields["lines"]),
             tzdata=fields["tzdata"],
+            refusal=fields["refusal"],
         )
 
 
@@ -1604,6 +1680,7 @@ RECORDS: Final[Mapping[str, type[Record]]] = MappingProxyType(
             CreditGranted,
             CustomerSaved,
             DeadLetter,
+            DeadLetterRedriven,
             InvoiceFinalized,
             LedgerPosted,
             StatementClosed,

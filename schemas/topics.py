@@ -111,7 +111,7 @@ LEDGER: Final = Topic(name="ledger", records=("beaas.ledger.LedgerPosted",))
 CREDIT: Final = Topic(name="credit", records=("beaas.credit.CreditGranted",))
 DEAD_LETTERS: Final = Topic(
     name="dead-letters",
-    records=("beaas.deadletter.DeadLetter",),
+    records=("beaas.deadletter.DeadLetter", "beaas.deadletter.DeadLetterRedriven"),
     placed=False,  # beside its source's partition number, as the account may be unreadable
     max_message_bytes=16 * _MIB,  # the largest usage record with all that is said about it
     retention=timedelta(days=365),  # the only copy of usage that is still to be redriven

@@ -8,8 +8,10 @@ varint has eight bytes (1978 to 3111). Then each length is one byte below 128, s
 and strings are slices of one text.
 """
 
+from hashlib import blake2b
 from typing import Final
 
+from billing.account.identity import DIGEST_BYTES, KEY_BYTES, usage_digest
 from billing.entry import Usage
 
 FRAME_SIZE_BYTES: Final = 5
@@ -20,12 +22,36 @@ _STEPS: Final = tuple((byte >> 1) + 1 if byte < 2 * _SHORT and not byte & 1 else
 _LENGTHS: Final = tuple(chr(length << 1) for length in range(_SHORT))
 _INSTANT_SIZE_BYTES: Final = 8
 _MORE: Final = 0x80  # the bit of a varint's byte that says another one follows
+_EIGHT_TOP_BITS: Final = 0x8080808080808080
+_SEVEN_TOP_BITS: Final = 0x0080808080808080  # a varint of eight bytes: all but the last say that another one follows
 _NEGATIVE_OR_LONG: Final = 0x81  # of a zigzag varint's first byte
 _PRESENT: Final = 2  # the zigzag index of the union's second branch
 
 
 def read_usage(payload: bytes) -> Usage | None:
-    """Returns the usage in a framed payload of the current schema, or None where fastavro has to look at it.
+    """Returns the usage in a framed payload of the current schema, or None where fastavro has to look at it."""
+    read = _read(payload)
+    return None if read is None else read[0]
+
+
+def read_named(payload: bytes) -> tuple[Usage, bytes, bytes] | None:
+    """Returns the usage with its `usage_key` and `usage_digest`, or None where fastavro has to look at it.
+
+    Both are hashes of the usage as Avro writes it, so they are taken of the payload in place: 0.9 µs in place of 2.
+    """
+    read = _read(payload)
+    if read is None:
+        return None
+    usage, kind = read
+    key = blake2b(payload[FRAME_SIZE_BYTES:kind], digest_size=KEY_BYTES).digest()
+    properties = usage.properties
+    if len(properties) > 1 and [*properties] != sorted(properties):
+        return usage, key, usage_digest(usage)
+    return usage, key, blake2b(payload[kind:], digest_size=DIGEST_BYTES).digest()
+
+
+def _read(payload: bytes) -> tuple[Usage, int] | None:
+    """Returns the usage and where its type stands.
 
     One long function of additions and slices: half of what fastavro takes for a flight with 8 properties.
     """
@@ -37,11 +63,10 @@ def read_usage(payload: bytes) -> Usage | None:
         kind = source + steps[payload[source]]
         instant = kind + steps[payload[kind]]
         block = instant + _INSTANT_SIZE_BYTES
-        b0, b1, b2, b3, b4, b5, b6, b7 = payload[instant:block]
+        varint = int.from_bytes(payload[instant:block], "little")
         count = payload[block]
         if (
-            b0 & b1 & b2 & b3 & b4 & b5 & b6 < _MORE
-            or b7 >= _MORE
+            varint & _EIGHT_TOP_BITS != _SEVEN_TOP_BITS
             or count & _NEGATIVE_OR_LONG
             or not (payload[5:instant].isascii() and payload[block:].isascii())
         ):
@@ -55,7 +80,7 @@ def read_usage(payload: bytes) -> Usage | None:
                 end = value + steps[payload[value]]
                 properties[text[place + 1 : value]] = text[value + 1 : end]
                 place = end
-            if payload[place]:
+            if payload[place] or len(properties) != count >> 1:  # another block, or a name twice
                 return None
             place += 1
         subscription = None
@@ -69,9 +94,11 @@ def read_usage(payload: bytes) -> Usage | None:
         return None
     if place + 1 != len(payload):  # places only grow, so this also says that none of them lay beyond the end
         return None
-    zigzag = b0 & 127 | (b1 & 127) << 7 | (b2 & 127) << 14 | (b3 & 127) << 21 | (b4 & 127) << 28
-    zigzag |= (b5 & 127) << 35 | (b6 & 127) << 42 | b7 << 49
-    return Usage(
+    # Eight groups of seven bits are pushed together pairwise: 8 x 7, 4 x 14, 2 x 28, 56.
+    pairs = varint & 0x7F007F007F007F | (varint & 0x7F007F007F007F00) >> 1
+    quads = pairs & 0x3FFF00003FFF | (pairs & 0x3FFF00003FFF0000) >> 2
+    zigzag = quads & 0xFFFFFFF | (quads & 0xFFFFFFF00000000) >> 4
+    usage = Usage(
         text[6:customer],
         text[customer + 1 : identity],
         text[identity + 1 : source],
@@ -81,6 +108,7 @@ def read_usage(payload: bytes) -> Usage | None:
         properties,
         subscription,
     )
+    return usage, kind
 
 
 def write_usage(frame: bytes, usage: Usage) -> bytes | None:

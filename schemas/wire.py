@@ -73,6 +73,11 @@ def octets(value: object, field: str) -> bytes:
     return value
 
 
+def octets_read(value: bytes | str) -> bytes:
+    """Returns bytes that were read, or a text in their place: so Avro's reader gives a default."""
+    return value.encode("latin-1") if isinstance(value, str) else value
+
+
 def truth(value: object, field: str) -> bool:
     """Returns a boolean."""
     if type(value) is not bool:

@@ -57,7 +57,7 @@ class Conversion:
 
 PRIMITIVES: Final = {
     "string": Conversion("str", "wire.text({value}, {label})", "{value}"),
-    "bytes": Conversion("bytes", "wire.octets({value}, {label})", "{value}"),
+    "bytes": Conversion("bytes", "wire.octets({value}, {label})", "wire.octets_read({value})"),
     "boolean": Conversion("bool", "wire.truth({value}, {label})", "{value}"),
     "int": Conversion("int", "wire.whole({value}, {label}, 32)", "{value}"),
     "long": Conversion("int", "wire.whole({value}, {label}, 64)", "{value}"),
@@ -200,6 +200,8 @@ def _default(entry: Schema) -> str:
     match entry["default"]:
         case str(octets) if isinstance(entry["type"], dict) and entry["type"].get("logicalType") == "decimal":
             return f" = {int.from_bytes(octets.encode('latin-1'), 'big', signed=True)}"
+        case str(octets) if entry["type"] == "bytes":
+            return f" = {octets.encode('latin-1')!r}"
         case dict(entries) if not entries:
             return " = msgspec.field(default_factory=dict)"
         case []:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
+from billing.account.identity import events_digest
 from billing.account.items import VERSION, cell_key, check_version
 from billing.account.tariff import Measured
 from billing.meter import EventValues, State, Value, load_accumulator, new_accumulator
@@ -28,6 +29,7 @@ class _Record(msgspec.Struct, array_like=True, frozen=True):
     accumulator: State
     values: State | None
     carried: str | None
+    events: bytes
     billed: tuple[str, str] | None  # texts: msgpack has no integer of more than 64 bits
 
 
@@ -39,11 +41,12 @@ class Cell:
     """The values of one group, read by one price's meter, in one window.
 
     `carried` is the level that the window before closed with, `billed` what statements have said of it; None where
-    nothing was.
+    nothing was. `events_sum` is the sum of its events' numbers (`billing.account.identity.event_number`).
     """
 
     __slots__ = (
-        "accumulator", "add", "billed", "carried", "dirty", "dropped", "group", "key", "measured", "values", "window",
+        "accumulator", "add", "billed", "carried", "dirty", "dropped", "events_sum", "group", "key", "measured",
+        "values", "window",
     )  # fmt: skip
 
     def __init__(self, ordinal: int, window: "Window", measured: Measured, group: tuple[str, ...]) -> None:
@@ -54,6 +57,7 @@ class Cell:
         self.accumulator = new_accumulator(measured.meter)
         self.values = EventValues() if measured.by_event else None
         self.carried: Decimal | None = None
+        self.events_sum = 0
         self.billed: Bill | None = None
         self.dirty = False
         self.dropped = False
@@ -68,6 +72,7 @@ class Cell:
             assert record.values is not None
             self.values.load(record.values)
         self.carried = None if record.carried is None else Decimal(record.carried)
+        self.events_sum = int.from_bytes(record.events, "big")
         self.billed = None if record.billed is None else Bill(Decimal(record.billed[0]), int(record.billed[1]))
         self._bind()
 
@@ -79,12 +84,14 @@ class Cell:
             accumulator=self.accumulator.dump(),
             values=None if self.values is None else self.values.dump(),
             carried=None if self.carried is None else plain(self.carried),
+            events=events_digest(self.events_sum),
             billed=None if self.billed is None else (plain(self.billed.quantity), str(self.billed.amount_minor)),
         )
         return _encode(record)
 
-    def retract(self, value: Value, at_us: int, position: int) -> None:
+    def retract(self, value: Value, at_us: int, position: int, number: int) -> None:
         """Takes an event back as if it had never been."""
+        self.events_sum -= number
         self.accumulator.retract(value, at_us, position)
         if self.values is not None:
             self.values.retract(value, at_us, position)

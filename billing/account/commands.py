@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple, assert_never
 
+import msgspec
+
 from billing.account import moves
 from billing.account.books import Books
 from billing.account.counting import count, read, uncount
-from billing.account.identity import REFUSED, Seen, is_new, statement_id, usage_digest, usage_key
+from billing.account.identity import REFUSED, Seen, is_new, number_of, statement_id, usage_digest, usage_key
 from billing.account.subscribed import Refusal, Subscribed, SubscribedRecord
 from billing.account.tariff import tariff, written
 from billing.account.timeline import TimelineRecord
@@ -176,7 +178,7 @@ def refuse(books: Books, entry: SubscriptionCommand, why: str) -> list[Outcome]:
     """Returns what there is to say of a command that cannot be: a statement without lines, and the reason."""
     one = next((one for one in books.subscribed if one.subscription == entry.subscription), None)
     answer = _statement(None if one is None else one.tariff.terms, entry, books.items.position, [])
-    return [answer, Refused("illegal-command", why)]
+    return [msgspec.structs.replace(answer, refusal=why), Refused("illegal-command", why)]
 
 
 def _statement(terms: Terms | None, entry: SubscriptionCommand, position: int, lines: list[Line]) -> Statement:
@@ -229,7 +231,7 @@ def _count_again(books: Books, one: Subscribed, counted: Sequence[Arrived]) -> l
             if all(isinstance(other.window_at(usage.occurred_at_us), Refusal) for other in others):
                 refused.append(Refused(refusal.reason, refusal.detail, usage, position))
             continue
-        count(readings or [], usage.occurred_at_us, position)
+        count(readings or [], usage.occurred_at_us, position, number_of(usage))
     return refused
 
 
@@ -250,7 +252,7 @@ def _count_refused(books: Books, refused: Sequence[Arrived], seen: Seen) -> None
         except RefusedUsage:
             continue  # it is a dead letter already
         if readings is not None and is_new(seen.get(key)):
-            count(readings, usage.occurred_at_us, position)
+            count(readings, usage.occurred_at_us, position, number_of(usage))
             seen.put(key, (position, usage_digest(usage)))
 
 
@@ -268,5 +270,5 @@ def _count_parked(books: Books, entry: SubscriptionStarted) -> tuple[set[int], l
         except RefusedUsage as refusal:
             refused.append(Refused(refusal.reason, refusal.detail, usage, position))
             continue
-        count(readings or [], usage.occurred_at_us, position)
+        count(readings or [], usage.occurred_at_us, position, number_of(usage))
     return waited, refused

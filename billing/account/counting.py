@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 from billing.account.books import Books
-from billing.account.identity import REFUSED, VOIDED, Seen, id_key
+from billing.account.identity import REFUSED, VOIDED, Seen, id_key, number_of
 from billing.account.subscribed import Refusal, Subscribed
 from billing.account.timeline import Timeline
 from billing.account.window import Reading, Window
@@ -48,12 +48,13 @@ def read(subscribed: Iterable[Subscribed], usage: Usage) -> Readings | None:
     return readings or None
 
 
-def count(readings: Readings, at_us: int, position: int) -> None:
-    """Counts what was read."""
+def count(readings: Readings, at_us: int, position: int, number: int) -> None:
+    """Counts what was read of the event with this number."""
     for timeline, read in readings:
         for route, group, value in read:
             cell = route.cells.get(group) or route.window.cell(route, group)
             cell.add(value, at_us, position)
+            cell.events_sum += number
             # A cell that is dirty already, in a window that is open, needs nothing more: nearly every event.
             if not cell.dirty or route.window.closed:
                 timeline.changed(cell)
@@ -65,9 +66,10 @@ def uncount(one: Subscribed, window: Window, usage: Usage, position: int) -> Non
         readings = window.read(usage)
     except RefusedUsage:
         return
+    number = number_of(usage)
     for route, group, value in readings:
         cell = window.cell(route, group)
-        cell.retract(value, usage.occurred_at_us, position)
+        cell.retract(value, usage.occurred_at_us, position, number)
         one.timeline.changed(cell)
 
 

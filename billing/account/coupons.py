@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -38,12 +38,30 @@ class Given(msgspec.Struct, array_like=True):
     given: str = "0"
 
 
+class Taken(NamedTuple):
+    """What was taken off one line, by its place: by all coupons in percent together, or by one of an amount.
+
+    Of an amount coupon `eligible_minor` is what the lines of the billing period come to, less other coupons, and
+    `given_minor` what it has given them, this time counted.
+    """
+
+    place: int
+    coupons: tuple[Coupon, ...]
+    off_minor: int
+    eligible_minor: int | None = None
+    given_minor: int | None = None
+
+
 class Coupons:
-    """The coupons that were applied, in that order, and what those of an amount have given."""
+    """The coupons that were applied, in that order, and what those of an amount have given.
+
+    `taken` is what the newest statement's lines had taken off, for whoever wants to explain them.
+    """
 
     def __init__(self, held: Iterable[Held], given: Iterable[Given]) -> None:
         self.held = list(held)
         self.given = list(given)
+        self.taken: list[Taken] = []
 
     def apply(self, coupon: Coupon, since_us: int, until_us: int | None) -> None:
         """From `since_us` on the coupon is in force."""
@@ -92,6 +110,7 @@ class Coupons:
         applied: each gives `min(amount_off, max(S, 0))` for a billing period whose lines come to S, less what it has
         given before, spread over the lines in proportion to what is left of them.
         """
+        self.taken = []
         if not self.held:
             return [draft.line for draft in drafts]
         read = {one.number: _discount(one.coupon, drafts[0].tariff.currency) for one in self.held} if drafts else {}
@@ -116,11 +135,13 @@ class Coupons:
         """Returns what the coupons in percent take off each draft."""
         in_percent = [one for one in self.held if one.coupon.percent_off is not None]
         off = []
-        for draft in drafts:
-            discounts = [read[one.number] for one in in_percent if _is_in_force(one, read[one.number], draft)]
-            before = draft.before_minor
+        for place, draft in enumerate(drafts):
+            held = [one for one in in_percent if _is_in_force(one, read[one.number], draft)]
+            discounts, before = [read[one.number] for one in held], draft.before_minor
             taken = percent_off(before + draft.line.amount_minor, discounts) - percent_off(before, discounts)
             off.append(taken if discounts else 0)
+            if discounts:
+                self.taken.append(Taken(place, tuple(one.coupon for one in held), taken))
         return off
 
     def _give(self, held: Held, discount: Discount, drafts: Sequence[Draft], off: list[int], anchor_us: int) -> None:
@@ -140,6 +161,7 @@ class Coupons:
             now = min(discount.off_minor, max(eligible, 0))
             for place, share in zip(found, spread(now - int(given.given), [abs(one) for one in left]), strict=True):
                 off[place] += share
+                self.taken.append(Taken(place, (held.coupon,), share, eligible, now))
             given.eligible, given.given = str(eligible), str(now)
 
     def _given_in(self, held: Held, start_us: int, end_us: int) -> Given:

@@ -7,6 +7,7 @@ from itertools import groupby
 
 from billing.account.cell import Bill, Cell, difference
 from billing.account.draft import Draft
+from billing.account.identity import events_digest
 from billing.account.window import Route, Window
 from billing.allocation import spread
 from billing.meter import Aggregation, new_accumulator
@@ -61,12 +62,12 @@ def _bills(route: Route) -> list[tuple[Cell, Bill]]:
     if not route.measured.price.across_groups or not owing:
         return [(cell, cell.bill()) for cell in owing]
     quantities = [cell.quantity() for cell in owing]
-    amount = charge(route.measured.price, _together(owing), window.tariff.currency)
+    amount = charge(route.measured.price, quantity_together(owing), window.tariff.currency)
     shares = spread(amount, [max(quantity, ZERO) for quantity in quantities])
     return [(cell, Bill(q, share)) for cell, q, share in zip(owing, quantities, shares, strict=True)]
 
 
-def _together(cells: list[Cell]) -> Decimal:
+def quantity_together(cells: list[Cell]) -> Decimal:
     """The quantity of all groups, as if the meter did not group; levels that were brought in are summed."""
     meter, window = cells[0].measured.meter, cells[0].window
     merged = new_accumulator(meter)
@@ -102,5 +103,6 @@ def _draft(kind: LineKind, cell: Cell, quantity: str, amount_minor: int) -> Draf
         period_end_us=window.end_us,
         taxable=price.taxable,
         events=cell.accumulator.events,
+        events_digest=events_digest(cell.events_sum),
     )
     return Draft(cell.measured.number, line, window.tariff)

@@ -35,7 +35,7 @@ def close(one: Subscribed, at_us: int) -> list[Line]:
     ended += one.addenda.commitments.true_up(at_us)
     one.state = transition(one.state, one.closing())
     drafts += in_order([*ended, *_begin(one, at_us)])
-    return _stated(one, drafts, at_us)
+    return _ended(one, drafts, at_us)
 
 
 def change(one: Subscribed, at_us: int, terms: bytes) -> list[Line]:
@@ -53,13 +53,13 @@ def change(one: Subscribed, at_us: int, terms: bytes) -> list[Line]:
     if current.trial:
         one.newest_us = at_us
         return []
-    return _stated(one, drafts, at_us)
+    return _ended(one, drafts, at_us)
 
 
 def pause(one: Subscribed, at_us: int) -> list[Line]:
     """Ends the open window; until it is resumed nothing is measured or owed."""
     one.state = transition(one.state, Move.PAUSE)
-    return _stated(one, _stop(one, _current(one), at_us, for_good=False), at_us)
+    return _ended(one, _stop(one, _current(one), at_us, for_good=False), at_us)
 
 
 def resume(one: Subscribed, at_us: int) -> list[Line]:
@@ -80,7 +80,7 @@ def cancel(one: Subscribed, at_us: int) -> list[Line]:
     else:
         drafts = _stop(one, one.timeline.current, at_us, for_good=True)
     one.ended_us = at_us
-    lines = _stated(one, drafts, at_us)
+    lines = _ended(one, drafts, at_us)
     one.timeline.clear(one.final)
     one.addenda = Addenda(None)
     return lines
@@ -203,9 +203,18 @@ def _lines(one: Subscribed, drafts: list[Draft]) -> list[Line]:
 
 
 def _stated(one: Subscribed, drafts: list[Draft], at_us: int) -> list[Line]:
-    """Returns the lines of an invoice, with all adjustments among the drafts; what they might need later stays."""
-    lines = _lines(one, drafts)
+    """Returns the lines of an invoice, with all adjustments among the drafts."""
     one.newest_us = at_us
+    return _lines(one, drafts)
+
+
+def _ended(one: Subscribed, drafts: list[Draft], at_us: int) -> list[Line]:
+    """As `_stated`, of a command that ended a window; what late usage might still need stays.
+
+    Only what ends a window has passed the close barrier. Behind another command, such as a resumption, there may be
+    usage that was sent long before it, however old it looks from there.
+    """
+    lines = _stated(one, drafts, at_us)
     before_us = at_us - one.usage_window_us
     one.timeline.expire(before_us, one.final)
     one.addenda.expire(min(before_us, one.timeline.oldest_us))

@@ -22,7 +22,7 @@ from billing.entry import (
 )
 from billing.errors import IllegalTransition, RefusedUsage
 from billing.instant import DAY_US, instant
-from billing.quantity import canonical, parse_quantity
+from billing.quantity import parse_quantity, plain
 from billing.statement import Total
 from billing.subscription import Move, State, transition
 
@@ -135,7 +135,7 @@ class Subscribed:
             group=dict(zip(cell.measured.meter.group_by, cell.group, strict=True)),
             period_start_us=window.start_us,
             period_end_us=window.end_us,
-            quantity=canonical(bill.quantity),
+            quantity=plain(bill.quantity),
             amount_minor=bill.amount_minor if cell.owes and not window.trial else 0,
             currency=window.tariff.currency.code,
             position=self.items.position,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -71,6 +71,13 @@ class Commitment:
         return Fraction(self.price.amount) * served_us / full_us
 
 
+class Served(NamedTuple):
+    """How long a billing period was served, and how long it is in full."""
+
+    served: Span
+    full: Span
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Tariff:
     """The terms of one plan version, ready to be asked; `written` is what they are stored as."""
@@ -109,7 +116,7 @@ class Tariff:
         self, kind: LineKind, fee: Fee, quantity: Decimal, anchor_us: int, start_us: int, end_us: int
     ) -> Line:
         """Returns what a fee owes for the time served; `LineKind.UNUSED_FEE` gives that time back."""
-        share = _periods_served(self, anchor_us, start_us, end_us)
+        share = self.periods(anchor_us, start_us, end_us)
         amount = share * Fraction(EXACT.multiply(fee.price.amount, quantity))
         return Line(
             kind=kind,
@@ -123,6 +130,27 @@ class Tariff:
             events=0,
         )
 
+    def periods(self, anchor_us: int, start_us: int, end_us: int) -> Fraction:
+        """Returns how many periods the time is, exactly."""
+        return _periods_served(self, anchor_us, start_us, end_us)
+
+    def served(self, anchor_us: int, start_us: int, end_us: int) -> tuple[Served, ...]:
+        """Returns the parts of periods that the time is made of; their shares sum to `periods`.
+
+        More than one where a change of plan shortened the period.
+        """
+        anchor, start, end = instant(anchor_us), instant(start_us), instant(end_us)
+        parts = []
+        index = containing(anchor, self.period, self.zones, start)
+        while start < end:
+            full = nth(anchor, self.period, self.zones, index)
+            until = min(end, full.end)
+            if start < until:  # a day that a zone skipped is a period without length
+                parts.append(Served(Span(start, until), full))
+                start = until
+            index += 1
+        return tuple(parts)
+
     def _full(self, period: BillingPeriod, anchor_us: int, at_us: int) -> tuple[int, int]:
         anchor, at = instant(anchor_us), instant(at_us)
         full = nth(anchor, period, self.zones, containing(anchor, period, self.zones, at))
@@ -132,17 +160,8 @@ class Tariff:
 @lru_cache(maxsize=4096)  # at a month's end all accounts of a plan ask for the same; one answer takes about 50 µs
 def _periods_served(tariff: Tariff, anchor_us: int, start_us: int, end_us: int) -> Fraction:
     """How many periods the time is, exactly: more than one where a change of plan shortened the period."""
-    anchor, start, end = instant(anchor_us), instant(start_us), instant(end_us)
-    served = Fraction(0)
-    index = containing(anchor, tariff.period, tariff.zones, start)
-    while start < end:
-        full = nth(anchor, tariff.period, tariff.zones, index)
-        until = min(end, full.end)
-        if start < until:  # a day that a zone skipped is a period without length
-            served += prorated(_WHOLE, Span(start, until), full)
-            start = until
-        index += 1
-    return served
+    parts = tariff.served(anchor_us, start_us, end_us)
+    return sum((prorated(_WHOLE, part.served, part.full) for part in parts), start=Fraction(0))
 
 
 _WHOLE: Final = parse_quantity("1")

@@ -1,7 +1,7 @@
 """A window: the time between two boundaries that one tariff prices, and its cells."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
@@ -12,21 +12,19 @@ from billing.account.tariff import Measured, Tariff
 from billing.entry import Usage
 from billing.errors import RefusedUsage
 from billing.instant import instant
-from billing.meter import Value
 from billing.period import Span
 from billing.statement import Total
+
+if TYPE_CHECKING:
+    from billing.meter import Value
 
 _GROUPS_A_PART: Final = 64  # a new group rewrites one part: at most 64 groups, however many the window has
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(tuple[int, list[tuple[str, ...]]]).decode
 
 
-class Reading(NamedTuple):
-    """What one meter read from one event."""
-
-    route: "Route"
-    group: tuple[str, ...]
-    value: Value
+Reading: TypeAlias = "tuple[Route, tuple[str, ...], Value]"
+"""What one meter read from one event: which, in which group, and what."""
 
 
 class Route:
@@ -57,8 +55,8 @@ class Window:
     """
 
     __slots__ = (
-        "_items", "by_type", "closed", "end_us", "expired", "is_bounded", "number", "ordinal", "routes", "start_us",
-        "tariff", "trial",
+        "_items", "_span", "by_type", "closed", "end_us", "expired", "is_bounded", "number", "ordinal", "routes",
+        "start_us", "tariff", "trial",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913 - a record's fields, each named at the call
@@ -66,6 +64,7 @@ class Window:
     ) -> None:
         self.ordinal = ordinal
         self._items = items
+        self._span: tuple[int, Span] | None = None
         self.number = number
         self.start_us = start_us
         self.end_us = end_us
@@ -82,7 +81,9 @@ class Window:
     @property
     def span(self) -> Span:
         """The window as the calendar has it."""
-        return Span(instant(self.start_us), instant(self.end_us))
+        if self._span is None or self._span[0] != self.end_us:
+            self._span = self.end_us, Span(instant(self.start_us), instant(self.end_us))
+        return self._span[1]
 
     def read(self, usage: Usage) -> list[Reading]:
         """Returns what every meter reads from the event, before any of it is counted.
@@ -91,13 +92,13 @@ class Window:
             RefusedUsage: one of them cannot read it.
         """
         properties = usage.properties
-        readings = []
+        readings: list[Reading] = []
         for route in self.by_type.get(usage.type, ()):
             if route.matches is not None and not route.matches(properties):
                 continue
             value = None if route.value_of is None else route.value_of(properties)
             group = () if route.group_of is None else route.group_of(properties)
-            readings.append(Reading(route, group, value))
+            readings.append((route, group, value))
         return readings
 
     def require_room(self, readings: list[Reading]) -> None:

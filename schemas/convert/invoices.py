@@ -64,4 +64,5 @@ def _line(line: Line) -> records.InvoiceLine:
         taxable=line.taxable,
         events=line.events,
         discount_minor=line.discount_minor,
+        events_digest=line.events_digest,
     )

@@ -26,6 +26,7 @@ def statement_to_domain(record: records.StatementClosed) -> Statement:
         position=record.journal_offset,
         lines=tuple(_line(line) for line in record.lines),
         tzdata=record.tzdata,
+        refusal=record.refusal,
     )
 
 
@@ -48,6 +49,7 @@ def statement_from_domain(statement: Statement, *, journal_partition: int) -> re
         journal_offset=statement.position,
         lines=tuple(_from_line(line) for line in statement.lines),
         tzdata=statement.tzdata,
+        refusal=statement.refusal,
     )
 
 
@@ -81,6 +83,7 @@ def _line(record: records.Line) -> Line:
         taxable=record.taxable,
         events=record.events,
         discount_minor=record.discount_minor,
+        events_digest=record.events_digest,
     )
 
 
@@ -96,4 +99,5 @@ def _from_line(line: Line) -> records.Line:
         taxable=line.taxable,
         events=line.events,
         discount_minor=line.discount_minor,
+        events_digest=line.events_digest,
     )

@@ -11,8 +11,9 @@ from schemas import topics
 from schemas.codec import Codec
 from schemas.convert import statement_to_domain
 from schemas.errors import UndecodableRecord
+from schemas.letters import LetterId, PlacedRecord
 from schemas.partition import placement
-from schemas.records import DeadLetter, StatementClosed, UsageParked, UsageTotal
+from schemas.records import DeadLetter, DeadLetterRedriven, StatementClosed, UsageParked, UsageTotal
 from schemas.topics import Topic
 from schemas.wire import Record as WireRecord
 from streams.agents.deadletters import DeadLetters
@@ -106,7 +107,7 @@ class Sinks:
 
     statements: Sink[Statement]
     totals: Sink[UsageTotal | UsageParked]
-    dead_letters: Sink[DeadLetter]
+    dead_letters: Sink[PlacedRecord]
 
 
 def sink_apps(streams: Streams, sinks: Sinks) -> list[BatchApp]:
@@ -122,8 +123,11 @@ def sink_apps(streams: Streams, sinks: Sinks) -> list[BatchApp]:
             return decoded
         return _expect(decoded, UsageTotal)
 
-    def dead_letter(record: Record) -> DeadLetter:
-        return _expect(codec.decode(record.value), DeadLetter)
+    def dead_letter(record: Record) -> PlacedRecord:
+        at, decoded = LetterId(record.partition, record.offset), codec.decode(record.value)
+        if isinstance(decoded, DeadLetterRedriven):
+            return PlacedRecord(at, decoded)
+        return PlacedRecord(at, _expect(decoded, DeadLetter))
 
     return [
         _sink_app(streams, topics.STATEMENTS, statement, sinks.statements),

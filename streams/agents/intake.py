@@ -12,6 +12,7 @@ from billing.entry import Usage
 from schemas.cloudevents import parse as parse_cloudevent
 from schemas.codec import Codec
 from schemas.errors import UndecodableRecord
+from schemas.letters import redrive_header
 from schemas.limits import validated
 from schemas.partition import Placement
 from streams.agents.deadletters import DeadLetters
@@ -61,7 +62,8 @@ class IntakeFold:
                     place(tenant, customer),
                     f"{tenant}/{customer}".encode(),
                     payload,
-                    timestamp_ms=record.timestamp,
+                    redrive_header(record.headers) if record.headers else (),
+                    record.timestamp,
                 )
             )
 

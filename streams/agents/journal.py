@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from time import monotonic
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -24,20 +25,26 @@ class JournalReader:
         """Yields the records of positions [start, end) that are committed and still there.
 
         Raises:
-            TimeoutError: the broker hands nothing over for a minute.
+            OffsetOutOfRangeError: retention has deleted the record at `start`.
+            TimeoutError: the broker has handed nothing over for a minute.
         """
         async with self._turn:
             consumer = await self._connected()
             source = TopicPartition(self._topic, partition)
             consumer.assign([source])
             consumer.seek(source, start)
-            while await consumer.position(source) < end:
-                async with asyncio.timeout(READ_WITHIN_S):
-                    fetched = await consumer.getmany(source, timeout_ms=1_000, max_records=FETCH_RECORDS)
+            position, moved_s = start, monotonic()
+            while position < end:
+                fetched = await consumer.getmany(source, timeout_ms=1_000, max_records=FETCH_RECORDS)
                 for record in fetched.get(source, ()):
                     if record.offset >= end:
                         return
                     yield record
+                before, position = position, await consumer.position(source)
+                if position > before:
+                    moved_s = monotonic()
+                elif monotonic() - moved_s > READ_WITHIN_S:
+                    raise TimeoutError(f"{self._topic}/{partition}: nothing after {position} in {READ_WITHIN_S:.0f} s")
 
     async def stop(self) -> None:
         """Leaves the broker."""

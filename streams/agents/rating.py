@@ -6,19 +6,20 @@ entries of a batch, and turns its outcomes into records.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final, assert_never
+from typing import Final, TypeAlias, assert_never
 
 import msgspec
+from aiokafka.errors import OffsetOutOfRangeError
 
-from billing.account import Account, id_key, usage_digest, usage_key
+from billing.account import Account, id_key
 from billing.entry import CustomerId, Entry, TenantId, Usage, UsageVoided
-from billing.instant import EPOCH, instant
+from billing.instant import instant
 from billing.statement import Conflict, Duplicate, Outcome, Parked, Refused, Repeated, Statement, Total, Voided
-from schemas.codec import Codec
-from schemas.convert import statement_from_domain, total_from_domain
+from schemas.codec import Codec, NamedEntry
+from schemas.convert import statement_from_domain
 from schemas.errors import UndecodableRecord
 from schemas.records import UsageParked
 from streams.agents import metrics
@@ -33,6 +34,8 @@ CELLS_KEPT: Final = 50_000
 ENTRIES_BETWEEN_LOOKS: Final = 50_000
 POSITION_BYTES: Final = 8
 UNIT: Final = "\x1f"
+Row: TypeAlias = bytes | None
+"""An id's row in the table: 8 bytes of position, 8 of content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,35 +52,50 @@ class RatingPlan:
     usage_window: timedelta
 
 
+class SeenInBatch:
+    """The ids of a batch that was read at once, and those that are new since the last flush; the hot path asks it."""
+
+    __slots__ = ("_new", "_stored")
+
+    def __init__(self, new: dict[bytes, bytes], keys: list[bytes], lookup: Callable[[list[bytes]], list[Row]]) -> None:
+        self._new = new
+        # Nearly all are new: 0.6 µs an id for all at once, against 12 µs for single reads.
+        self._stored = {key: row for key, row in zip(keys, lookup(keys), strict=True) if row is not None}
+
+    def get(self, key: bytes, /) -> tuple[int, bytes] | None:
+        """Where and with what content an id of the batch was seen first; None when it is new."""
+        row = self._new.get(key) or self._stored.get(key)
+        return None if row is None else _seen(row)
+
+    def put(self, key: bytes, known: tuple[int, bytes], /) -> None:
+        """From now on the id is known."""
+        self._new[key] = known[0].to_bytes(POSITION_BYTES, "big") + known[1]
+
+
 class SeenIds:
     """The ids of one partition: new ones in memory until they are flushed, the others in the table."""
 
-    def __init__(self, lookup: Callable[[list[bytes]], list[bytes | None]]) -> None:
+    def __init__(self, lookup: Callable[[list[bytes]], list[Row]]) -> None:
         self._lookup = lookup
-        self._known: dict[bytes, tuple[int, bytes] | None] = {}
         self.new: dict[bytes, bytes] = {}
         """As rows of the table: bytes are nothing to the garbage collector."""
 
-    def prefetch(self, keys: list[bytes]) -> None:
-        """Reads a batch's ids at once: 2 µs an id, against 12 µs for single reads."""
-        self._known = dict(zip(keys, map(_seen, self._lookup(keys)), strict=True))
+    def of(self, keys: list[bytes]) -> SeenInBatch:
+        """The ids of a batch: it knows these and no others."""
+        return SeenInBatch(self.new, keys, self._lookup)
 
     def get(self, key: bytes, /) -> tuple[int, bytes] | None:
-        """Where and with what content this id was seen first; None when it is new."""
-        seen = self.new.get(key)
-        if seen is not None:
-            return _seen(seen)
-        if key in self._known:
-            return self._known[key]
-        return _seen(self._lookup([key])[0])
+        """Where and with what content any id was seen first; None when it is new."""
+        row = self.new.get(key) or self._lookup([key])[0]
+        return None if row is None else _seen(row)
 
     def put(self, key: bytes, known: tuple[int, bytes], /) -> None:
         """From now on the id is known."""
         self.new[key] = known[0].to_bytes(POSITION_BYTES, "big") + known[1]
 
 
-def _seen(row: bytes | None) -> tuple[int, bytes] | None:
-    return None if row is None else (int.from_bytes(row[:POSITION_BYTES], "big"), row[POSITION_BYTES:])
+def _seen(row: bytes) -> tuple[int, bytes]:
+    return int.from_bytes(row[:POSITION_BYTES], "big"), row[POSITION_BYTES:]
 
 
 class RatingFold:
@@ -93,30 +111,30 @@ class RatingFold:
         self._parked: dict[bytes, Account] = {}
         self._outgoing: list[Outgoing] = []
         self._counts: Counter[str] = Counter()
-        self._as_of = EPOCH
+        self._as_of_us = 0
         self._since_look = 0
 
     async def fold(self, records: Sequence[Record]) -> None:
         """Applies every entry in the order of the journal."""
         entries = [self._decode(record) for record in records]
-        names = [(usage_key(one), usage_digest(one)) if type(one) is Usage else None for one in entries]
-        self._seen.prefetch([name[0] for name in names if name is not None])
-        seen, changed = self._seen, self._changed
-        for record, entry, name in zip(records, entries, names, strict=True):
-            if entry is None:
+        seen = self._seen.of([one[1] for one in entries if one is not None and one[1] is not None])
+        changed = self._changed
+        for record, named in zip(records, entries, strict=True):
+            if named is None:
                 continue
+            entry = named[0]
             account = changed.get(record.key)
             if account is None:
                 account = changed[record.key] = self._account(record.key, entry)
-            if name is not None:
-                assert type(entry) is Usage
-                outcomes = account.apply_usage(entry, record.offset, name[0], name[1], seen)
+            if named[1] is not None:
+                outcomes = account.apply_usage(named[0], record.offset, named[1], named[2], seen)
             else:
                 outcomes = await self._apply_command(account, entry, record)
-            for outcome in outcomes:  # nothing to say of nearly every event
-                self._tell(account, record, entry, outcome)
+            if outcomes:  # nothing to say of nearly every event
+                for outcome in outcomes:
+                    self._tell(account, record, entry, outcome)
         self._counts["entry"] += len(records)
-        self._as_of = instant(records[-1].timestamp * 1000)
+        self._as_of_us = records[-1].timestamp * 1000
 
     def flush(self) -> Flush:
         """What changed since the last flush: state, ids, and what goes out."""
@@ -174,11 +192,12 @@ class RatingFold:
         seen = self._seen.get(id_key(void.tenant, void.customer, void.source, void.id))
         if seen is None:
             return void
-        async with aclosing(self._plan.journal.records(record.partition, seen[0], seen[0] + 1)) as found:
-            async for one in found:
-                original = self._decode(one)
-                if isinstance(original, Usage):
-                    return msgspec.structs.replace(void, original=(original, one.offset))
+        with suppress(OffsetOutOfRangeError):  # the journal is kept unless an operator limits it: then it says so
+            async with aclosing(self._plan.journal.records(record.partition, seen[0], seen[0] + 1)) as found:
+                async for one in found:
+                    original = self._decode(one)
+                    if original is not None and isinstance(original[0], Usage):
+                        return msgspec.structs.replace(void, original=(original[0], one.offset))
         return void
 
     async def _usage_since(self, since: int, record: Record) -> list[tuple[Usage, int]]:
@@ -186,13 +205,15 @@ class RatingFold:
         usage: list[tuple[Usage, int]] = []
         async with aclosing(self._plan.journal.records(record.partition, since, record.offset)) as found:
             async for one in found:
-                if one.key == record.key and isinstance(entry := self._decode(one), Usage):
-                    usage.append((entry, one.offset))  # noqa: PERF401 - the walrus narrows the type
+                if one.key != record.key or (named := self._decode(one)) is None:
+                    continue
+                if isinstance(named[0], Usage):
+                    usage.append((named[0], one.offset))
         return usage
 
-    def _decode(self, record: Record) -> Entry | None:
+    def _decode(self, record: Record) -> NamedEntry | None:
         try:
-            return self._plan.codec.decode_journal(record.value)
+            return self._plan.codec.decode_named(record.value)
         except UndecodableRecord as error:
             self._outgoing.append(self._plan.dead_letters.of_record(record, error.reason, error.detail))
             return None
@@ -232,10 +253,10 @@ class RatingFold:
         )
 
     def _total(self, key: bytes, total: Total) -> Outgoing:
-        group = [f"{name}={value}" for name, value in sorted(total.group.items())]
+        group = [f"{name}={value}" for name, value in sorted(total.group.items())] if total.group else [""]
         # Without a group the name still ends in a separator: keys of a compacted topic must stay as they are.
-        name = UNIT.join(["", total.subscription, total.price, str(total.period_start_us), *(group or [""])])
-        value = self._plan.codec.encode(self._plan.totals, total_from_domain(total, as_of=self._as_of))
+        name = UNIT.join(["", total.subscription, total.price, str(total.period_start_us), *group])
+        value = self._plan.codec.encode_total(self._plan.totals, total, self._as_of_us)
         return Outgoing(self._plan.totals, self._partition, key + name.encode(), value)
 
     def _parked_usage(self, key: bytes, account: Account) -> Outgoing:
@@ -245,6 +266,6 @@ class RatingFold:
             customer_id=customer,
             events=account.parked,
             reason="no subscription of this customer is known",
-            as_of=self._as_of,
+            as_of=instant(self._as_of_us),
         )
         return Outgoing(self._plan.totals, self._partition, key, self._plan.codec.encode(self._plan.totals, parked))

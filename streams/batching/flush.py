@@ -162,8 +162,11 @@ class PartitionKeeper:
     def _is_due(self) -> bool:
         if self._flush_at is None:
             return False
-        full = self._open_records >= self._settings.flush_max_records
-        return full or self._open_bytes >= self._settings.flush_max_bytes or monotonic() >= self._flush_at
+        settings = self._settings
+        if self._open_records >= settings.flush_max_records or self._open_bytes >= settings.flush_max_bytes:
+            return True
+        late_s = monotonic() - self._flush_at
+        return late_s >= (settings.flush_behind_s - settings.flush_interval_s if self._inbox else 0)
 
     async def _flush(self) -> None:
         """All that was folded is committed and in the local stores; only then does the group's offset follow."""

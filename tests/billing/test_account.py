@@ -122,6 +122,7 @@ def test_a_cancellation_now_credits_and_bills_and_nothing_follows() -> None:
     assert refused.reason == "illegal-command"
     assert isinstance(answer, Statement)
     assert (answer.lines, answer.command_id) == ((), f"command-{len(journal.entries) - 1}")
+    assert answer.refusal == refused.detail
 
 
 def test_a_cancellation_at_the_end_of_a_period_stands_in_place_of_its_close() -> None:
@@ -427,6 +428,10 @@ def test_a_command_that_the_state_does_not_allow_is_refused_answered_and_changes
     ]
     assert [type(one) for one in said] == [Statement, Refused] * 8
     assert not any(one.lines for one in said if isinstance(one, Statement))
+    assert [one.refusal for one in said if isinstance(one, Statement)] == [
+        one.detail for one in said if isinstance(one, Refused)
+    ]
+    assert {one.refusal for one in journal.statements} == {""}
     assert journal.append(journal.entries[1]) == [Repeated()]
     assert [brief(one) for one in journal.statements] == [brief(one) for one in without.statements]
     assert [type(one) for one in journal.close("2026-02-01")] == [Statement]

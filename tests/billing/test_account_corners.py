@@ -391,5 +391,5 @@ def test_a_window_goes_as_soon_as_the_next_one_has_taken_its_level_over() -> Non
     journal.use("a", "2026-01-01", "8", region="eu")
     journal.change("2026-02-15", terms(SEATS, meters=[LEVEL], period="P1Y", plan="q"))
     assert cells(journal) == 2
-    journal.charge("2026-04-15", "visit", "1", at_once=True)
+    journal.pause("2026-04-15")
     assert cells(journal) == 1

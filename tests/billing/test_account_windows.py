@@ -124,6 +124,7 @@ def test_in_a_pause_is_told_from_too_old_by_the_end_of_the_newest_window_that_is
     journal.start("2026-01-01", terms(per_unit()))
     journal.pause("2026-01-11")
     journal.resume("2026-01-21")
+    journal.close("2026-02-01")
     too_old = Refused("too-old", "its period ended more than 5 days before the newest close; bill it by hand")
     paused = Refused("paused", "subscription s1 was paused then")
     assert journal.use("before", "2026-01-10T23:59") == [too_old]
@@ -176,7 +177,7 @@ def test_a_window_takes_usage_up_to_and_with_the_close_that_is_the_usage_window_
     journal.close("2026-02-01")
     journal.close("2026-03-01")
     assert reason(journal.use("late", "2026-01-10")) is None
-    journal.charge("2026-03-01T00:01", "visit", "1", at_once=True)
+    journal.pause("2026-03-01T00:01")
     assert reason(journal.use("later", "2026-01-10")) == "too-old"
 
 
@@ -264,16 +265,17 @@ def test_a_list_of_another_version_is_refused_by_its_name(key: bytes, what: str)
     )
 
 
-def test_in_a_pause_that_outlives_all_windows_only_the_open_term_is_kept() -> None:
+def test_in_a_pause_that_outlives_all_former_windows_only_the_open_term_is_kept() -> None:
     journal = Journal(reload=True)
     journal.start("2026-01-01", terms({"code": "least", "type": "commitment", "amount": "7.00"}))
     journal.close("2026-02-01")
     journal.pause("2026-02-11")
-    journal.charge("2026-06-01", "visit", "1", at_once=True)
+    journal.resume("2026-06-01")
+    journal.pause("2026-06-11")
     (subscribed,) = msgspec.msgpack.decode(journal.stored[HEAD])[1]
     kept = msgspec.convert(subscribed, SubscribedRecord).addenda
     assert kept is not None
-    assert [(term.start_us, term.end_us) for term in kept.commitments] == [(us("2026-02-01"), us("2026-03-01"))]
+    assert [(term.start_us, term.end_us) for term in kept.commitments] == [(us("2026-06-01"), us("2026-07-01"))]
 
 
 def test_a_window_that_was_stored_before_levels_outlived_windows_takes_usage() -> None:
@@ -387,3 +389,15 @@ def test_a_quantity_that_changes_too_often_is_refused_until_the_next_period(monk
     )
     journal.close("2026-02-01")
     assert len(journal.quantity("2026-02-01", "base", "3")) == 1
+
+
+def test_behind_a_resumption_usage_still_counts_that_was_sent_long_before_it() -> None:
+    """A resumption passes no barrier, so usage that was acknowledged before it may stand behind it."""
+    journal = Journal(usage_window_days=5)
+    journal.start("2026-01-01", terms(per_unit()))
+    journal.pause("2026-01-10")
+    journal.resume("2026-03-01")
+    assert journal.use("in time", "2026-01-05", "3") == []
+    journal.close("2026-04-01")
+    assert ("adjustment", "m", "3", "300", "2026-01-01", "2026-01-10") in brief(journal.statements[-1])
+    assert reason(journal.use("late", "2026-01-06")) == "too-old"

@@ -52,8 +52,8 @@ def test_a_command_that_leaves_fields_out_says_the_ordinary() -> None:
     assert left_out(Coupon, {"code": "c"}) == {"percent_off": None, "amount_off": None, "periods": None, "prices": ()}
 
 
-def test_a_line_that_leaves_fields_out_was_not_discounted() -> None:
-    assert left_out(Line, LINE) == {"discount_minor": 0}
+def test_a_line_that_leaves_fields_out_was_not_discounted_and_names_no_events() -> None:
+    assert left_out(Line, LINE) == {"events_digest": b"", "discount_minor": 0}
     assert [msgspec.convert({**LINE, "kind": kind}, Line).adjustment for kind in ("adjustment", "fee")] == [True, False]
 
 
@@ -64,7 +64,7 @@ def test_a_statement_that_leaves_the_tz_database_out_names_none() -> None:
         **dict.fromkeys((*names, "command_id", "correlation_id"), "x"),
         **dict.fromkeys(numbers, 1),
     }
-    assert left_out(Statement, {**raw, "lines": ()}) == {"tzdata": ""}
+    assert left_out(Statement, {**raw, "lines": ()}) == {"tzdata": "", "refusal": ""}
 
 
 def test_kinds_of_lines_stand_in_the_order_of_an_invoice_under_their_names() -> None:

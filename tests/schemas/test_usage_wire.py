@@ -6,17 +6,19 @@ import random
 from typing import Any
 
 import fastavro
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from billing.account import usage_digest, usage_key
 from billing.entry import Usage
 from schemas import topics
 from schemas.codec import Codec
 from schemas.convert import usage_from_domain
 from schemas.errors import UndecodableRecord, Unencodable
 from schemas.files import schema_text
-from schemas.usage_wire import read_usage, write_usage
+from schemas.usage_wire import read_named, read_usage, write_usage
 from tests.schemas.samples import FLIGHT, PREFIX, codec, usages
 
 CODEC = codec()
@@ -70,6 +72,24 @@ def framed(usage: Usage) -> bytes:
     }
     fastavro.schemaless_writer(body, SCHEMA, fields)
     return CODEC.usage_frame + body.getvalue()
+
+
+@given(usages)
+def test_usage_that_is_named_in_place_has_the_names_that_billing_gives_it(usage: Usage) -> None:
+    named = read_named(framed(usage))
+    assert named in (None, (usage, usage_key(usage), usage_digest(usage)))
+    assert CODEC.decode_named(framed(usage)) == (usage, usage_key(usage), usage_digest(usage))
+
+
+@given(usual)
+def test_usual_usage_is_named_in_place(usage: Usage) -> None:
+    assert read_named(framed(usage)) == (usage, usage_key(usage), usage_digest(usage))
+
+
+def test_usage_that_names_a_property_twice_is_named_by_what_counts() -> None:
+    once = msgspec.structs.replace(FLIGHT, properties={"a": "2"})
+    twice = framed(once).replace(b"\x02\x02a\x022\0", b"\x04\x02a\x021\x02a\x022\0")
+    assert CODEC.decode_named(twice) == (once, usage_key(once), usage_digest(once))
 
 
 @given(usages)
