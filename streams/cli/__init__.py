@@ -10,9 +10,9 @@ import asyncio
 import sys
 from importlib import metadata
 from pathlib import Path  # noqa: TC003 - cyclopts reads the annotations when it runs
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
 from rich.console import Console
 
 from billing.instant import parse_instant
@@ -32,7 +32,8 @@ topics_app: Final = App(name="topics", help="Kafka's topics.")
 schemas_app: Final = App(name="schemas", help="The schema registry.")
 clock_app: Final = App(name="clock", help="Tenants' test clocks.")
 usage_app: Final = App(name="usage", help="Usage from files.")
-for group in (topics_app, schemas_app, clock_app, usage_app):
+dlq_app: Final = App(name="dlq", help="Dead letters: what could not be billed, and putting it back.")
+for group in (topics_app, schemas_app, clock_app, usage_app, dlq_app):
     app.command(group)
 
 WorkerRole = Literal["intake", "rating", "sinks"]
@@ -219,6 +220,133 @@ def conformance(*files: Path, pipeline: bool = False, timeout: float = 60.0) -> 
     return run_conformance(files)
 
 
+@app.command
+def replay(*, tenant: str, customer: str | None = None, diff: bool = False, json: bool = False) -> int:
+    """Fold a tenant's journal again, from its beginning, and print what it bills; status 1 if a difference is found.
+
+    Args:
+        tenant: the tenant's code.
+        customer: only this customer.
+        diff: compare with what was issued: statements, invoices with their ledger, and events, byte for byte.
+        json: print each finding, or each invoice, as a line for a script.
+    """
+    from streams.cli.replay import run_replay
+
+    return asyncio.run(run_replay(load_settings(), tenant, customer, diff=diff, as_json=json))
+
+
+@app.command
+def explain(
+    number: str, line: int | None = None, *, tenant: str | None = None, events: str | None = None, json: bool = False
+) -> int:
+    """Tell why an invoice, or one of its lines, says what it says; status 1 if the journal says otherwise.
+
+    Args:
+        number: the invoice's number, such as INV-000012.
+        line: the line's position on it; without one the whole invoice is told.
+        tenant: whose invoice; needed where several tenants have the number.
+        events: how many of the line's events are listed, or all; default: 20, and all with --json.
+        json: print one object for a script.
+    """
+    from streams.cli.explain import EVENTS_SHOWN, run_explain
+
+    shown = _events(events, None if json else EVENTS_SHOWN)
+    return asyncio.run(run_explain(load_settings(), number, line, tenant=tenant, events=shown, as_json=json))
+
+
+@app.command
+def doctor(*, tenant: str | None = None, fast: bool = False, within: int | None = None, json: bool = False) -> int:
+    """Judge the running system by every invariant and tell every lag; exit status 1 if anything is found.
+
+    Args:
+        tenant: read only this tenant's books; default: all.
+        fast: read no topic from end to end.
+        within: seconds that anything may be behind before it is a finding; default: 60, and 30 for the relay.
+        json: print it for a script.
+    """
+    from streams.cli.doctor import run_doctor
+
+    return asyncio.run(run_doctor(load_settings(), tenant=tenant, fast=fast, within_s=within, as_json=json))
+
+
+# Dead letters ---------------------------------------------------------------------------------------------------------
+
+
+TenantOrDash = Annotated[str, Parameter(allow_leading_hyphen=True)]
+"""A tenant's code; `-` for letters whose tenant could not be read."""
+
+
+@dlq_app.command(name="list")
+def dlq_list(
+    *,
+    tenant: TenantOrDash | None = None,
+    reason: str | None = None,
+    since: str | None = None,
+    most: int = 20,
+    json: bool = False,
+) -> int:
+    """Count dead letters by tenant and reason, and show the newest.
+
+    Args:
+        tenant: the tenant's code; - for letters whose tenant could not be read.
+        reason: such as unknown-schema; docs/dead-letters.md tells all of them.
+        since: received at this instant or later, such as 2026-02-01T00:00:00Z.
+        most: how many of the newest are shown.
+        json: print it for a script.
+    """
+    from streams.cli.dlq import Selection, list_letters
+
+    chosen = Selection(tenant, reason, None if since is None else _instant(since))
+    return asyncio.run(list_letters(load_settings(), chosen, most=max(0, most), as_json=json))
+
+
+@dlq_app.command(name="show")
+def dlq_show(letter: str, *, json: bool = False) -> int:
+    """Show all of one dead letter: why, where it stood, its bytes, and what became of it.
+
+    Args:
+        letter: its id, such as 3-1042.
+        json: print it for a script, with all bytes.
+    """
+    from streams.cli.dlq import show_letter
+
+    return asyncio.run(show_letter(load_settings(), letter, json=json))
+
+
+@dlq_app.command(name="redrive")
+def dlq_redrive(  # noqa: PLR0913 - options
+    *letters: str,
+    tenant: TenantOrDash | None = None,
+    reason: str | None = None,
+    all: bool = False,  # noqa: A002 - the option's name
+    dry_run: bool = False,
+    yes: bool = False,
+    force: bool = False,
+    value: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Put dead letters back after a fix, each exactly once, whatever crashes; exit status 1 if any was refused.
+
+    Args:
+        letters: their ids, such as 3-1042.
+        tenant: in place of ids, all of a tenant; - for letters whose tenant could not be read.
+        reason: in place of ids or beside --tenant, all of a reason.
+        all: take 100,000 letters at most, and not 1,000.
+        dry_run: only say what would be done.
+        yes: do not ask.
+        force: put back also what intake would refuse again, and what beaas itself wrote.
+        value: a file whose bytes go back in place of the one letter's value.
+        json: print it for a script.
+    """
+    from streams.cli.dlq import Selection
+    from streams.cli.redrive import How, redrive_letters
+
+    if letters and (tenant is not None or reason is not None or all):
+        raise WrongUse("give either letters' ids, or --tenant and --reason")
+    how = How(every=all, dry_run=dry_run, yes=yes, force=force, value=value, json=json)
+    return redrive_letters(load_settings(), letters, Selection(tenant, reason), how)
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -251,6 +379,17 @@ def _shards(text: str, settings: Settings) -> tuple[int, ...]:
     if not all(part.isascii() and part.isdigit() and int(part) < settings.relay_shards for part in parts):
         raise WrongUse(f"--shards {text!r}: numbers from 0 to {settings.relay_shards - 1}, such as 0,1")
     return tuple(sorted({int(part) for part in parts}))
+
+
+def _events(text: str | None, default: int | None) -> int | None:
+    """How many events are listed; None for all of them."""
+    if text is None:
+        return default
+    if text == "all":
+        return None
+    if not text.isascii() or not text.isdigit():
+        raise WrongUse(f"--events {text!r}: write a number, or all")
+    return int(text)
 
 
 def _names(pairs: Sequence[str]) -> Mapping[str, str]:

@@ -13,8 +13,10 @@ WELL, FAILED, WRONG_USE, UNREACHABLE, RESTART_ME = 0, 1, 2, 3, 70
 # By module and name, so that classifying an error does not import all that could have raised it. The first that fits
 # counts, so a class stands before its base.
 STATUSES = {
+    "aiokafka.errors.KafkaConnectionError": UNREACHABLE,
     "billing.errors.IllegalTransition": WRONG_USE,
     "billing.errors.InvalidDefinition": WRONG_USE,
+    "connectors.audit.examine.UnknownTenant": WRONG_USE,
     "connectors.catalogue_file.problems.BadFile": WRONG_USE,
     "connectors.embedded.errors.DataDirectoryError": WRONG_USE,
     "connectors.embedded.errors.EmbeddedError": UNREACHABLE,
@@ -35,6 +37,11 @@ STATUSES = {
     "streams.cli.WrongUse": WRONG_USE,
     "schemas.errors.Unencodable": WRONG_USE,
     "streams.conformance.case.InvalidCase": WRONG_USE,
+    "streams.refold.inquire.NoStatement": FAILED,
+    "streams.refold.scope.JournalCut": FAILED,
+    "streams.redrive.errors.LettersUnreadable": UNREACHABLE,
+    "streams.redrive.errors.RedriveFailed": UNREACHABLE,
+    "streams.redrive.errors.RedriveFenced": FAILED,
     "streams.settings.BadSettings": WRONG_USE,
 }
 

@@ -1,0 +1,1 @@
+"""The journal folded again, by the very fold of the rating agent, and compared with what was issued."""
