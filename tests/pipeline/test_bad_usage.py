@@ -158,6 +158,8 @@ async def test_bad_usage_ends_where_an_operator_finds_it_and_good_usage_beside_i
 
 
 def is_mine(letter: Any, sent: dict[tuple[int, int], Sent], pipeline: Pipeline) -> bool:
+    if "source_topic" not in letter:  # the marker of a redrive
+        return False
     if letter["source_topic"] == pipeline.topic("usage"):
         return (letter["source_partition"], letter["source_offset"]) in sent
     return bool(letter["tenant_id"] == "BAD-USAGE")

@@ -1,8 +1,10 @@
 """Totals, parked usage and dead letters: the newest stands, and a repeat changes nothing."""
 
+import random
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import psycopg
 
 from connectors.postgres.outbox import Outbox
@@ -10,8 +12,10 @@ from connectors.postgres.pool import Pool
 from connectors.postgres.sinks.dead_letters import DeadLetterSink
 from connectors.postgres.sinks.usage_view import UsageViewSink
 from connectors.postgres.unit_of_work import unit_of_work
+from schemas import topics
+from schemas.letters import REDRIVE_OF, LetterId, PlacedRecord
 from schemas.limits import MAX_ID_CHARS
-from schemas.records import DeadLetter, Header, UsageParked, UsageTotal
+from schemas.records import DeadLetter, DeadLetterRedriven, Header, UsageParked, UsageTotal
 from tests.postgres.builders import FEBRUARY, JANUARY
 
 
@@ -109,28 +113,101 @@ async def test_the_newest_count_of_parked_usage_stands_and_zero_is_not_shown(
     ]
 
 
+def placed(place: int, record: DeadLetter | DeadLetterRedriven) -> PlacedRecord:
+    return PlacedRecord(LetterId(1, place), record)
+
+
+def marker(place: int, *, run: str = "run-1") -> DeadLetterRedriven:
+    return DeadLetterRedriven(
+        letter_partition=1,
+        letter_offset=place,
+        reason="malformed",
+        tenant_id=None,
+        customer_id=None,
+        target_topic="beaas.usage",
+        target_partition=2,
+        target_offset=77,
+        edited=True,
+        run_id=run,
+        redriven_at=FEBRUARY,
+    )
+
+
 async def test_a_dead_letter_is_kept_once_with_its_bytes(
     service: Pool, outbox: Outbox, owner: psycopg.Connection
 ) -> None:
     sink = DeadLetterSink(service, outbox)
-    await sink.write([letter(1), letter(1), letter(1, reason="conflict"), letter(2)])
-    await sink.write([letter(2), letter(1)])
+    letters = [placed(1, letter(1)), placed(2, letter(1)), placed(3, letter(1, reason="conflict"))]
+    await sink.write([*letters, placed(4, letter(2)), letters[0]])
+    await sink.write([placed(4, letter(2)), letters[0]])
     kept = rows(
         owner,
-        "SELECT source_offset, reason, detail, key, value, header_names, header_values"
-        " FROM beaas.dead_letters ORDER BY 1, 2",
+        "SELECT letter_offset, source_offset, reason, detail, key, value, header_names, header_values"
+        " FROM beaas.dead_letters ORDER BY 1",
     )
     same = "nul \N{REPLACEMENT CHARACTER} here", b"\x00k", b"\x00\xff", ["b", "a", "b"], [b"\x01", None, b""]
-    assert kept == [(1, "conflict", *same), (1, "malformed", *same), (2, "malformed", *same)]
+    assert kept == [
+        (1, 1, "malformed", *same),
+        (2, 1, "malformed", *same),
+        (3, 1, "conflict", *same),
+        (4, 2, "malformed", *same),
+    ]
+
+
+async def test_the_largest_letter_that_its_topic_takes_is_kept_whole(
+    service: Pool, outbox: Outbox, owner: psycopg.Connection
+) -> None:
+    noise = random.Random(7).randbytes(topics.DEAD_LETTERS.largest_value_bytes // 2)
+    wide = Header(key="h\0" * 1_000, value=noise)
+    await DeadLetterSink(service, outbox).write(
+        [placed(1, msgspec.structs.replace(letter(1), key=noise[:100], value=noise, headers=(wide,)))]
+    )
+    assert rows(owner, "SELECT key, value, header_values FROM beaas.dead_letters") == [(noise[:100], noise, [noise])]
+
+
+async def test_a_letter_that_was_put_back_says_when_where_and_by_which_run(
+    service: Pool, outbox: Outbox, owner: psycopg.Connection
+) -> None:
+    sink = DeadLetterSink(service, outbox)
+    await sink.write([placed(1, letter(1)), placed(2, letter(2)), placed(5, marker(1))])  # in one batch
+    await sink.write([placed(5, marker(1)), placed(6, marker(1, run="never")), placed(7, marker(99))])
+    assert rows(
+        owner,
+        "SELECT letter_offset, redriven_at, redriven_run, redriven_topic, redriven_partition, redriven_offset,"
+        " redriven_edited FROM beaas.dead_letters ORDER BY 1",
+    ) == [(1, FEBRUARY, "run-1", "beaas.usage", 2, 77, True), (2, *[None] * 6)]
+    assert rows(owner, "SELECT id, customer, redriven_at FROM report.dead_letters ORDER BY 1") == [
+        ("1-1", None, FEBRUARY),
+        ("1-2", None, None),
+    ]
+
+
+async def test_a_letter_tells_which_letter_it_was_before(
+    service: Pool, outbox: Outbox, owner: psycopg.Connection
+) -> None:
+    told = [b"3-1042", b"3-1042x", b"\xff", None, b"1" * 100 + b"-1"]
+    letters = [
+        placed(place, msgspec.structs.replace(letter(place), headers=(Header(key=REDRIVE_OF, value=value),)))
+        for place, value in enumerate(told)
+    ]
+    await DeadLetterSink(service, outbox).write(letters)
+    assert rows(owner, "SELECT redrive_of FROM report.dead_letters ORDER BY id") == [("3-1042",), *[(None,)] * 4]
 
 
 async def test_a_dead_letter_without_a_tenant_is_seen_by_the_service_alone(
     service: Pool, api: Pool, outbox: Outbox
 ) -> None:
-    await DeadLetterSink(service, outbox).write([letter(1), letter(2, tenant="acme"), letter(3, tenant="bolt")])
+    letters = [placed(1, letter(1)), placed(2, letter(2, tenant="acme")), placed(3, letter(3, tenant="bolt"))]
+    await DeadLetterSink(service, outbox).write([*letters, *(placed(place + 3, marker(place)) for place in (1, 2, 3))])
     seen = {}
     for pool, tenant in ((service, None), (api, "acme"), (api, None)):
         async with unit_of_work(pool, tenant, outbox=outbox) as work:
-            cursor = await work.connection.execute('SELECT "offset" FROM report.dead_letters ORDER BY 1')
-            seen[pool.name, tenant] = [offset for (offset,) in await cursor.fetchall()]
-    assert seen == {("test service", None): [1, 2, 3], ("test api", "acme"): [2], ("test api", None): []}
+            cursor = await work.connection.execute(
+                "SELECT id FROM report.dead_letters WHERE redriven_at IS NOT NULL ORDER BY 1"
+            )
+            seen[pool.name, tenant] = [name for (name,) in await cursor.fetchall()]
+    assert seen == {
+        ("test service", None): ["1-1", "1-2", "1-3"],
+        ("test api", "acme"): ["1-2"],
+        ("test api", None): [],
+    }

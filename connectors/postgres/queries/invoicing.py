@@ -97,18 +97,29 @@ async def take_numbers(
 
 
 _INSERT_INVOICES: Final[LiteralString] = """
-INSERT INTO beaas.invoices (
-    tenant_id, invoice_id, statement_id, customer_id, subscription_id, plan_id, plan_version, series_position, currency,
-    timezone, tax_percent, issued_at, subtotal_minor, tax_minor, total_minor, credit_applied_minor, amount_due_minor,
-    command_id, correlation_id, journal_position, tzdata
+WITH invoices AS (
+    INSERT INTO beaas.invoices (
+        tenant_id, invoice_id, statement_id, customer_id, subscription_id, plan_id, plan_version, series_position,
+        currency, timezone, tax_percent, issued_at, subtotal_minor, tax_minor, total_minor, credit_applied_minor,
+        amount_due_minor, command_id, correlation_id, journal_position, tzdata
+    )
+    SELECT * FROM unnest(
+        %(tenant_ids)b::text[], %(invoice_ids)b::uuid[], %(statement_ids)b::text[], %(customer_ids)b::text[],
+        %(subscription_ids)b::text[], %(plan_ids)b::text[], %(plan_versions)b::integer[],
+        %(series_positions)b::bigint[], %(currencies)b::text[], %(timezones)b::text[], %(tax_percents)b::numeric[],
+        %(issued_ats)b::timestamptz[], %(subtotals_minor)b::numeric[], %(taxes_minor)b::numeric[],
+        %(totals_minor)b::numeric[], %(credits_applied_minor)b::numeric[], %(amounts_due_minor)b::numeric[],
+        %(command_ids)b::text[], %(correlation_ids)b::text[], %(journal_positions)b::bigint[], %(tzdata)b::text[])
+)
+INSERT INTO beaas.invoice_lines (
+    tenant_id, invoice_id, position, kind, price_id, line_group, quantity, amount_minor, period_start, period_end,
+    taxable, events, discount_minor, events_digest
 )
 SELECT * FROM unnest(
-    %(tenant_ids)b::text[], %(invoice_ids)b::uuid[], %(statement_ids)b::text[], %(customer_ids)b::text[],
-    %(subscription_ids)b::text[], %(plan_ids)b::text[], %(plan_versions)b::integer[], %(series_positions)b::bigint[],
-    %(currencies)b::text[], %(timezones)b::text[], %(tax_percents)b::numeric[], %(issued_ats)b::timestamptz[],
-    %(subtotals_minor)b::numeric[], %(taxes_minor)b::numeric[], %(totals_minor)b::numeric[],
-    %(credits_applied_minor)b::numeric[], %(amounts_due_minor)b::numeric[], %(command_ids)b::text[],
-    %(correlation_ids)b::text[], %(journal_positions)b::bigint[], %(tzdata)b::text[]
+    %(line_tenant_ids)b::text[], %(line_invoice_ids)b::uuid[], %(positions)b::integer[], %(kinds)b::text[],
+    %(price_ids)b::text[], %(line_groups)b::jsonb[], %(quantities)b::numeric[], %(amounts_minor)b::numeric[],
+    %(period_starts)b::timestamptz[], %(period_ends)b::timestamptz[], %(taxables)b::boolean[], %(events)b::bigint[],
+    %(discounts_minor)b::numeric[], %(events_digests)b::bytea[]
 )
 """
 
@@ -137,8 +148,22 @@ async def insert_invoices(
     correlation_ids: list[str],
     journal_positions: list[int],
     tzdata: list[str],
+    line_tenant_ids: list[str],
+    line_invoice_ids: list[UUID],
+    positions: list[int],
+    kinds: list[str],
+    price_ids: list[str],
+    line_groups: list[str],
+    quantities: list[Decimal] | list[int],
+    amounts_minor: list[Decimal] | list[int],
+    period_starts: list[datetime],
+    period_ends: list[datetime],
+    taxables: list[bool],
+    events: list[int],
+    discounts_minor: list[Decimal] | list[int],
+    events_digests: list[bytes],
 ) -> None:
-    """The invoices are there, final."""
+    """The invoices are there with their lines, final: in one statement, as the database wants it."""
     await connection.execute(
         _INSERT_INVOICES,
         {
@@ -163,47 +188,8 @@ async def insert_invoices(
             "correlation_ids": correlation_ids,
             "journal_positions": journal_positions,
             "tzdata": tzdata,
-        },
-    )
-
-
-_INSERT_LINES: Final[LiteralString] = """
-INSERT INTO beaas.invoice_lines (
-    tenant_id, invoice_id, position, kind, price_id, line_group, quantity, amount_minor, period_start, period_end,
-    taxable, events, discount_minor
-)
-SELECT * FROM unnest(
-    %(tenant_ids)b::text[], %(invoice_ids)b::uuid[], %(positions)b::integer[], %(kinds)b::text[], %(price_ids)b::text[],
-    %(line_groups)b::jsonb[], %(quantities)b::numeric[], %(amounts_minor)b::numeric[],
-    %(period_starts)b::timestamptz[], %(period_ends)b::timestamptz[], %(taxables)b::boolean[], %(events)b::bigint[],
-    %(discounts_minor)b::numeric[]
-)
-"""
-
-
-async def insert_lines(
-    connection: AsyncConnection[Any],
-    *,
-    tenant_ids: list[str],
-    invoice_ids: list[UUID],
-    positions: list[int],
-    kinds: list[str],
-    price_ids: list[str],
-    line_groups: list[str],
-    quantities: list[Decimal] | list[int],
-    amounts_minor: list[Decimal] | list[int],
-    period_starts: list[datetime],
-    period_ends: list[datetime],
-    taxables: list[bool],
-    events: list[int],
-    discounts_minor: list[Decimal] | list[int],
-) -> None:
-    """The lines stand on their invoices."""
-    await connection.execute(
-        _INSERT_LINES,
-        {
-            "tenant_ids": tenant_ids,
-            "invoice_ids": invoice_ids,
+            "line_tenant_ids": line_tenant_ids,
+            "line_invoice_ids": line_invoice_ids,
             "positions": positions,
             "kinds": kinds,
             "price_ids": price_ids,
@@ -215,6 +201,7 @@ async def insert_lines(
             "taxables": taxables,
             "events": events,
             "discounts_minor": discounts_minor,
+            "events_digests": events_digests,
         },
     )
 
@@ -250,12 +237,16 @@ async def burn_credit(
 
 
 _SETTLE_COMMANDS: Final[LiteralString] = """
-UPDATE beaas.journal_commands AS j SET settled_at = now()
-FROM unnest(%(tenant_ids)b::text[], %(command_ids)b::uuid[]) AS s (tenant_id, command_id)
+UPDATE beaas.journal_commands AS j SET settled_at = now(), refusal = s.refusal
+FROM unnest(%(tenant_ids)b::text[], %(command_ids)b::uuid[], %(refusals)b::text[]) AS s (tenant_id, command_id, refusal)
 WHERE j.tenant_id = s.tenant_id AND j.command_id = s.command_id AND j.settled_at IS NULL
 """
 
 
-async def settle_commands(connection: AsyncConnection[Any], *, tenant_ids: list[str], command_ids: list[UUID]) -> None:
-    """The commands are answered: what they caused is invoiced, or there was nothing to invoice."""
-    await connection.execute(_SETTLE_COMMANDS, {"tenant_ids": tenant_ids, "command_ids": command_ids})
+async def settle_commands(
+    connection: AsyncConnection[Any], *, tenant_ids: list[str], command_ids: list[UUID], refusals: list[str]
+) -> None:
+    """The commands are answered: what they caused is invoiced, there was nothing to invoice, or they were refused."""
+    await connection.execute(
+        _SETTLE_COMMANDS, {"tenant_ids": tenant_ids, "command_ids": command_ids, "refusals": refusals}
+    )

@@ -25,26 +25,3 @@ SELECT * FROM unnest(
 ON CONFLICT (tenant_id, customer_id) DO UPDATE SET
     events = excluded.events, reason = excluded.reason, as_of = excluded.as_of
 WHERE excluded.as_of >= p.as_of;
-
--- name: insert_dead_letters :exec
--- The dead letters are kept; one that is there already stays as it is.
--- optional: tenant_ids, customer_ids, keys, dead_values, first_positions
-INSERT INTO beaas.dead_letters (
-    source_topic, source_partition, source_offset, reason, detail, tenant_id, customer_id, key, value, header_names,
-    header_values, first_position, received_at
-)
-SELECT d.source_topic, d.source_partition, d.source_offset, d.reason, d.detail, d.tenant_id, d.customer_id, d.key,
-    d.dead_value,
-    ARRAY(SELECT h ->> 0 FROM jsonb_array_elements(d.headers) WITH ORDINALITY AS e (h, place) ORDER BY place),
-    ARRAY(SELECT decode(h ->> 1, 'hex') FROM jsonb_array_elements(d.headers) WITH ORDINALITY AS e (h, place)
-        ORDER BY place),
-    d.first_position, d.received_at
-FROM unnest(
-    %(topics)s::text[], %(partitions)s::integer[], %(offsets)s::bigint[], %(reasons)s::text[], %(details)s::text[],
-    %(tenant_ids)s::text[], %(customer_ids)s::text[], %(keys)s::bytea[], %(dead_values)s::bytea[],
-    %(headers)s::jsonb[], %(first_positions)s::bigint[], %(received_ats)s::timestamptz[]
-) AS d (
-    source_topic, source_partition, source_offset, reason, detail, tenant_id, customer_id, key, dead_value, headers,
-    first_position, received_at
-)
-ON CONFLICT DO NOTHING;
