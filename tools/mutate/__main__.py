@@ -20,7 +20,7 @@ from tools.mutate.operators import Mutant, mutants
 from tools.mutate.report import Tally, read_arguments, updated
 from tools.mutate.trials import Source, TestsFail, Verdict, run_all
 
-TESTS: Final = ("tests/billing", "tests/conformance", "tests/oracle")
+TESTS: Final = ("tests/billing", "tests/conformance", "tests/inquiry", "tests/invariants", "tests/oracle")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

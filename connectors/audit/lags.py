@@ -1,0 +1,142 @@
+"""Who is behind, and for how long (I13, I19): consumer groups, the relay's slots, commands, the scheduler."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from billing.invariants import LagFact, PositionFact
+from connectors.audit.verdicts import Examination
+from connectors.kafka.scan import Kafka, Place, Span
+from connectors.postgres.pool import Pool
+from connectors.postgres.queries import audit as queries
+from connectors.relay.errors import SlotBusy
+from connectors.relay.slots import SlotHealth, SlotState, connect, inspect_slot, oldest_unconfirmed_s, shard_of
+
+_POSITION_KEY: Final = b"\x00position"  # as the batch transport writes it, last in every flush
+_TAILS: Final = (4, 100, 10_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A consumer group of ours: the topic that it reads, and the changelog that names its position."""
+
+    name: str
+    source: str
+    changelog: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a group is, by its own changelog and by what it has committed; a partition that is missing: nowhere."""
+
+    group: Group
+    positions: Mapping[Place, int]
+    committed: Mapping[Place, int]
+
+    def position(self, partition: int) -> int:
+        """Returns the offset that it goes on with; 0 where it has not begun."""
+        return self.positions.get(Place(self.group.source, partition), 0)
+
+
+def standing(kafka: Kafka, group: Group) -> Standing:
+    """Returns how far the group is; what it has committed is asked for first, as it may only stay behind."""
+    known = kafka.partitions()
+    sources = [Place(group.source, partition) for partition in known.get(group.source, [])]
+    changelogs = [Place(group.changelog, partition) for partition in known.get(group.changelog, [])]
+    committed = kafka.committed(group.name, sources) if sources else {}
+    positions = {Place(group.source, at): position for at, position in _last_positions(kafka, changelogs).items()}
+    return Standing(group, positions, committed)
+
+
+def _last_positions(kafka: Kafka, changelogs: Sequence[Place]) -> dict[int, int]:
+    """The position that each partition of a changelog ends with."""
+    found: dict[int, int] = {}
+    spans = kafka.spans(changelogs) if changelogs else {}
+    for tail in _TAILS:
+        missing = [span for span in spans.values() if span.place.partition not in found]
+        for records in kafka.scan([Span(place, max(start, end - tail), end) for place, start, end in missing]):
+            for record in records:
+                value = record.value()
+                if record.key() == _POSITION_KEY and isinstance(value, bytes):
+                    found[record.partition() or 0] = int.from_bytes(value, "big")
+    return found
+
+
+def position_facts(one: Standing) -> Iterator[PositionFact]:
+    """Yields what a group has committed beside the position that its state names."""
+    for place, offset in one.committed.items():
+        applied = one.position(place.partition) - 1
+        yield PositionFact(one.group.name, place.topic, place.partition, offset, applied)
+
+
+def group_lag(kafka: Kafka, one: Standing, ends: Mapping[Place, Span], now: datetime) -> LagFact:
+    """Returns how far a group is behind the end of its source; ends of transactions are nothing to read."""
+    behind = [
+        Span(place, max(span.start, one.committed.get(place, 0)), span.end)
+        for place, span in ends.items()
+        if place.topic == one.group.source
+    ]
+    first_ms = kafka.first_ms(behind)
+    records = sum(span.end - span.start for span in behind if span.place in first_ms)
+    waited_s = int(now.timestamp()) - min(first_ms.values(), default=0) // 1000
+    return LagFact(f"group {one.group.name} on {one.group.source}", records, "records", waited_s if records else 0)
+
+
+async def slot_lags(url: str, prefix: str, shards: int, now: datetime, examination: Examination) -> None:
+    """The relay's slots are among the lags; one that is lost or missing has lost its place for ever."""
+    async with await connect(url) as connection:
+        for number in range(shards):
+            shard = shard_of(prefix, number)
+            health = await inspect_slot(connection, shard)
+            waited_s = 0
+            if health.state is SlotState.IDLE:
+                try:
+                    oldest_s = await oldest_unconfirmed_s(connection, shard)
+                    waited_s = 0 if oldest_s is None else int(now.timestamp() - oldest_s)
+                except SlotBusy:
+                    pass  # a relay took it this moment
+            examination.lags.append(_slot_lag(health, waited_s))
+            if health.safe_wal_size_bytes is not None:
+                examination.notes.append(
+                    f"slot {health.slot}: in danger once {health.safe_wal_size_bytes} more bytes of log are written"
+                )
+
+
+def _slot_lag(health: SlotHealth, waited_s: int) -> LagFact:
+    name = f"relay slot {health.slot} ({health.state.value}"
+    name += f", {health.reason})" if health.reason else ")"
+    if not health.is_usable:
+        return LagFact(name, 1, "slot", 1, allowed_s=0)
+    # A slot that is read may hold a little log of other tables; an event in it that waits is found by I07.
+    return LagFact(name, health.lag_bytes if waited_s else 0, "bytes", waited_s)
+
+
+async def command_lags(pool: Pool, now: datetime, close_grace: timedelta, examination: Examination) -> None:
+    """Waiting commands and what is due are among the lags."""
+    async with pool.connection() as connection:
+        found = await queries.audited_commands(connection, real_now=now - close_grace)
+    assert found is not None
+    lags = [
+        LagFact(
+            "commands that wait for intake or the scheduler",
+            found.unreleased,
+            "commands",
+            _age_s(found.unreleased_at, now),
+        ),
+        LagFact("commands released and not invoiced", found.unsettled, "commands", _age_s(found.unsettled_at, now)),
+        # Of test clocks nobody knows since when something is due: it is, once nobody works at it.
+        LagFact(
+            "subscriptions with something due", found.due, "subscriptions", _age_s(found.due_at, now + close_grace)
+        ),
+    ]
+    if (found.due or found.unreleased) and not found.leads:
+        lags.append(LagFact("scheduler: none leads", found.due + found.unreleased, "things", 1, allowed_s=0))
+    examination.lags += lags
+    if found.ticked_at is not None:
+        examination.notes.append(f"the scheduler's last tick is {_age_s(found.ticked_at, now)} s old")
+    examination.notes.append("a scheduler leads" if found.leads else "no scheduler leads: nothing will fall due")
+
+
+def _age_s(at: datetime | None, now: datetime) -> int:
+    return 0 if at is None else max(0, (now - at.astimezone(UTC)) // timedelta(seconds=1))
