@@ -9,6 +9,7 @@ is handed over when the one ahead of it is durable, so a failed one never has a 
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
@@ -105,9 +106,12 @@ class KafkaBus:
 
     async def _publish(self, producer: AIOKafkaProducer, events: Sequence[BusEvent]) -> None:
         lanes: defaultdict[tuple[str, int], list[BusEvent]] = defaultdict(list)
+        most = self._max_record_bytes
         for event in events:
-            lanes[event.topic, event.partition].append(event)
-            self._require_size(event)
+            topic, key, partition, value, _ = event
+            if len(key) + len(value) > most:
+                raise self._too_large(event)
+            lanes[topic, partition].append(event)
         for topic in {topic for topic, _ in lanes} - self._known_topics:
             await self._require_topic(producer, topic)
         sending = [
@@ -157,13 +161,12 @@ class KafkaBus:
             )
         self._known_topics.add(topic)
 
-    def _require_size(self, event: BusEvent) -> None:
-        size = len(event.key) + len(event.value)
-        if size > self._max_record_bytes:
-            raise EventRefused(
-                f"an event of {size} bytes with key {event.key!r} is above the {self._max_record_bytes} that "
-                f"topic {event.topic} is published with: raise max_record_bytes, and the topic's max.message.bytes."
-            )
+    def _too_large(self, event: BusEvent) -> EventRefused:
+        return EventRefused(
+            f"an event of {len(event.key) + len(event.value)} bytes with key {event.key!r} is above the "
+            f"{self._max_record_bytes} that topic {event.topic} is published with: raise max_record_bytes, and the "
+            "topic's max.message.bytes."
+        )
 
 
 async def _send(producer: AIOKafkaProducer, topic: str, partition: int, lane: Sequence[BusEvent]) -> None:
@@ -171,10 +174,10 @@ async def _send(producer: AIOKafkaProducer, topic: str, partition: int, lane: Se
     sent = 0
     while sent < len(lane):
         batch = producer.create_batch()
-        while sent < len(lane):
-            event = lane[sent]
+        append = batch.append
+        for _, key, _, value, headers in islice(lane, sent, None):
             # No timestamp: Kafka's own clock is the retention's, and a test clock may stand years in the past.
-            if batch.append(key=event.key, value=event.value, timestamp=None, headers=list(event.headers)) is None:
+            if append(key=key, value=value, timestamp=None, headers=list(headers)) is None:
                 break
             sent += 1
         batch.close()

@@ -7,7 +7,7 @@ TABLE_NAME: Final = "billing_events"
 TABLE: Final = f"{TABLE_SCHEMA}.{TABLE_NAME}"
 
 Row = tuple[bytes, ...]
-"""One row, its columns in the order of `LAYOUT`; none of them is ever null."""
+"""What one row's record is made of: the first `CARRIED` columns of `LAYOUT`; none of them is ever null."""
 
 Layout = tuple[tuple[str, str], ...]
 """Column names with their types, in order; a domain counts as the type it is made of."""
@@ -27,7 +27,10 @@ LAYOUT: Final[Layout] = (
     ("created_at", "timestamptz"),
     ("sequence", "bigint"),
 )
-COLUMNS: Final = ", ".join(name for name, _ in LAYOUT)
+CARRIED: Final = 10
+"""How many columns, the first ones, go to the bus; those after them are PostgreSQL's own business."""
+
+COLUMNS: Final = ", ".join(name for name, _ in LAYOUT[:CARRIED])
 
 TYPES_BY_OID: Final = {17: "bytea", 20: "bigint", 21: "smallint", 25: "text", 1184: "timestamptz", 2950: "uuid"}
 """The built-in types that the table uses, by the numbers that PostgreSQL never changes."""

@@ -4,12 +4,13 @@ Formats: PostgreSQL's documentation, "Logical Replication Message Formats" and "
 Nothing here reads a socket or a clock.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
 from connectors.relay.errors import UnknownLayout
-from connectors.relay.layout import LAYOUT, POSTGRES_EPOCH_S, TABLE, TYPES_BY_OID, Layout, Row
+from connectors.relay.layout import CARRIED, LAYOUT, POSTGRES_EPOCH_S, TABLE, TYPES_BY_OID, Layout, Row
 
 _KEEPALIVE: Final = Struct("!QqB")  # the server's position, its clock, whether it wants an answer; after 'k'
 _BEGIN: Final = Struct("!QqI")  # the commit's position, its time, transaction id; after 'B'
@@ -26,6 +27,8 @@ _W, _K = b"wk"
 _B, _C, _I, _R, _Y = b"BCIRY"
 (_BINARY,) = b"b"
 _BODY: Final = 25  # after 'w', two positions and a clock
+_VALUES: Final = _BODY + 1 + _INSERT.size
+_NOT_DESCRIBED: Final = b"\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Decoder:
         self.rows: list[Row] = []
         self.size_bytes = 0
         self._layout = layout
-        self._relation: int | None = None
+        self._insert_head = _NOT_DESCRIBED
         self._types = dict(TYPES_BY_OID)
         self._in_transaction = self._has_rows = False
         self._commit_time_s = self._first_commit_time_s = 0.0
@@ -90,17 +93,31 @@ class Decoder:
         self.rows, self.size_bytes = [], 0
         return batch
 
-    def feed(self, frame: bytes) -> bool:
-        """Takes one frame in; true if the server wants an answer at once.
+    def feed_all(self, frames: Iterable[bytes]) -> bool:
+        """Takes frames in; true if the server wants an answer at once.
 
         Raises:
-            UnknownLayout: it is not what this relay was written for.
+            UnknownLayout: one is not what this relay was written for.
         """
-        if frame[0] == _W:
-            if frame[_BODY] == _I:
-                self._insert(frame)
+        wanted = False
+        rows, head, size_bytes = self.rows, self._insert_head, self.size_bytes
+        for frame in frames:
+            if frame[_BODY:_VALUES] == head:  # nearly all of them
+                if not rows:
+                    self._first_commit_time_s = self._commit_time_s
+                rows.append(_carried(frame))
+                size_bytes += len(frame)
+                self._has_rows = True
             else:
-                self._apply(frame)
+                wanted |= self._rare(frame)
+                head = self._insert_head
+        self.size_bytes = size_bytes
+        return wanted
+
+    def _rare(self, frame: bytes) -> bool:
+        """As `feed_all`, of one frame that is no insert of a row."""
+        if frame[0] == _W:
+            self._apply(frame)
             return False
         if frame[0] == _K:
             end, _, wants_answer = _KEEPALIVE.unpack_from(frame, 1)
@@ -123,21 +140,16 @@ class Decoder:
             type_id = _UINT4.unpack_from(frame, _BODY + 1)[0]
             (schema, name), _ = _names(frame, _BODY + 5, 2)
             self._types[type_id] = f"{schema}.{name}" if schema else name  # of a domain its base type is told
+        elif kind == _I:
+            relation, _, columns = _INSERT.unpack_from(frame, _BODY + 1)
+            raise UnknownLayout(
+                f"an insert of {columns} columns into relation {relation} was not described: end, and read it again."
+            )
         else:
             raise UnknownLayout(
                 f"PostgreSQL sent a message of kind {chr(kind)!r}, which a publication of inserts never holds: "
                 "drop the publication and the slot, the relay makes both anew."
             )
-
-    def _insert(self, frame: bytes) -> None:
-        relation, tuple_kind, columns = _INSERT.unpack_from(frame, _BODY + 1)
-        if relation != self._relation or tuple_kind != b"N" or columns != len(self._layout):
-            raise UnknownLayout(f"an insert into relation {relation} that was not described: end, and read it again.")
-        if not self.rows:
-            self._first_commit_time_s = self._commit_time_s
-        self._has_rows = True
-        self.rows.append(_columns(frame, _BODY + 1 + _INSERT.size, columns))
-        self.size_bytes += len(frame)
 
     def _begin(self, frame: bytes) -> None:
         _, clock, _ = _BEGIN.unpack_from(frame, _BODY + 1)
@@ -152,7 +164,7 @@ class Decoder:
             self._carried = end
 
     def _describe(self, frame: bytes) -> None:
-        self._relation = _UINT4.unpack_from(frame, _BODY + 1)[0]
+        relation = _UINT4.unpack_from(frame, _BODY + 1)[0]
         (schema, name), at = _names(frame, _BODY + 5, 2)
         _, columns = _RELATION_TAIL.unpack_from(frame, at)
         at += _RELATION_TAIL.size
@@ -167,6 +179,7 @@ class Decoder:
                 f"the stream carries {schema}.{name} {_words(tuple(found))}, and this relay reads {TABLE} "
                 f"{_words(self._layout)}: run the relay of the same release as the migrations."
             )
+        self._insert_head = b"I" + _INSERT.pack(relation, b"N", columns)
 
 
 def status(position: int, clock_s: float, *, wants_answer: bool) -> bytes:
@@ -175,17 +188,17 @@ def status(position: int, clock_s: float, *, wants_answer: bool) -> bytes:
     return _STATUS.pack(b"r", position, position, position, clock, wants_answer)
 
 
-def _columns(frame: bytes, at: int, count: int) -> Row:
-    """Half of what a row costs is spent here: 12 columns in 3 µs, one unpacking for each."""
+def _carried(frame: bytes) -> Row:
+    """Returns the columns that the bus gets: 10 of 13 in 2 µs, one unpacking for each, a third of what a row costs."""
     row: list[bytes] = []
-    unpack, append = _COLUMN.unpack_from, row.append
-    for _ in range(count):
+    at, unpack, append = _VALUES, _COLUMN.unpack_from, row.append
+    for _ in range(CARRIED):
         kind, size = unpack(frame, at)
         if kind != _BINARY:
             raise UnknownLayout(f"a column came in form {chr(kind)!r} and not in binary: no column may be null.")
-        at += _COLUMN_SIZE
-        append(frame[at : at + size])
-        at += size
+        begin = at + _COLUMN_SIZE
+        at = begin + size
+        append(frame[begin:at])
     return tuple(row)
 
 

@@ -83,10 +83,10 @@ class ReplicationStream:
             UnknownLayout: it sent what this relay cannot read.
         """
         decoder = self._decoder
-        while len(decoder.rows) < max_events and decoder.size_bytes < max_bytes:
-            frame = self._frame() or self._received_frame()
-            if frame is not None:
-                if decoder.feed(frame):
+        while (room := max_events - len(decoder.rows)) > 0 and decoder.size_bytes < max_bytes:
+            frames = self._frames(room, max_bytes - decoder.size_bytes)
+            if frames:
+                if decoder.feed_all(frames):
                     self._send_status()
             elif decoder.has_batch:
                 break
@@ -120,23 +120,36 @@ class ReplicationStream:
         except psycopg.Error as error:
             raise StreamEnded(f"PostgreSQL has closed the stream ({_line(error)}): start again.") from error
 
-    def _received_frame(self) -> bytes | None:
-        """Takes in what the socket holds, then returns a frame if one is complete."""
+    def _frames(self, most: int, most_bytes: int) -> list[bytes]:
+        """Returns the frames that are there, about so many and so large at most."""
+        frames: list[bytes] = []
+        get, append = self._pg.get_copy_data, frames.append
+        just_received = False
+        while len(frames) < most and most_bytes > 0:
+            size, frame = get(1)
+            if size > 0:
+                append(bytes(frame))
+                most_bytes -= size
+                just_received = False
+            elif size < 0:
+                raise self._ended()
+            elif just_received:
+                break
+            else:
+                self._receive()
+                just_received = True
+        return frames
+
+    def _receive(self) -> None:
         try:
             self._pg.consume_input()
         except psycopg.Error as error:
             raise StreamEnded(f"PostgreSQL has closed the stream ({_line(error)}): start again.") from error
-        return self._frame()
 
-    def _frame(self) -> bytes | None:
-        size, frame = self._pg.get_copy_data(1)
-        if size > 0:
-            return bytes(frame)
-        if size == 0:
-            return None
+    def _ended(self) -> StreamEnded:
         result = self._pg.get_result()
         reason = _message(result) if result is not None else ""
-        raise StreamEnded(f"PostgreSQL has ended the stream ({reason or 'it is stopping'}): start again.")
+        return StreamEnded(f"PostgreSQL has ended the stream ({reason or 'it is stopping'}): start again.")
 
     async def _readable(self) -> None:
         loop = asyncio.get_running_loop()

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 import pytest_asyncio
-from psycopg.errors import IntegrityConstraintViolation, RestrictViolation, UniqueViolation
+from psycopg.errors import ForeignKeyViolation, IntegrityConstraintViolation, RestrictViolation, UniqueViolation
 
 from connectors.postgres.outbox import Outbox
 from connectors.postgres.pool import Pool, Role, open_pool
@@ -26,6 +27,21 @@ SELECT tenant_id, %s, 'other', 2, customer_id, subscription_id, plan_id, plan_ve
     timezone, tax_percent, issued_at, subtotal_minor, tax_minor, total_minor, credit_applied_minor, amount_due_minor,
     command_id, journal_position
 FROM beaas.invoices
+"""
+LINES = """
+INSERT INTO beaas.invoice_lines (
+    tenant_id, invoice_id, position, kind, price_id, line_group, quantity, amount_minor, period_start, period_end,
+    taxable, events)
+SELECT 'acme', %s, position, 'fee', 'p', '{}', 1, amount, now(), now(), true, 0
+FROM unnest(%s::int[]) WITH ORDINALITY AS l (amount, position)
+"""
+NEXT_TRANSACTION = """
+INSERT INTO beaas.ledger_transactions (tenant_id, transaction_id, customer_id, invoice_id, currency, posted_at)
+VALUES ('acme', %s, %s, %s, %s, now())
+"""
+POSTINGS = """
+INSERT INTO beaas.postings (tenant_id, transaction_id, position, account, amount_minor)
+SELECT 'acme', %s, position, 'cash', amount FROM unnest(%s::int[]) WITH ORDINALITY AS p (amount, position)
 """
 
 
@@ -109,18 +125,69 @@ def test_an_invoice_is_refused_whose_lines_do_not_sum_to_its_subtotal(
         insert_second_invoice(invoiced, amounts)
 
 
-def insert_second_invoice(connection: psycopg.Connection, amounts: list[int]) -> None:
+def insert_second_invoice(connection: psycopg.Connection, amounts: list[int]) -> UUID:
+    invoice_id = uuid4()
+    with connection.transaction():
+        connection.execute("UPDATE beaas.invoice_series SET last_number = 2")
+        connection.execute(f"WITH i AS ({NEXT_INVOICE}) {LINES}", (invoice_id, invoice_id, amounts))
+    return invoice_id
+
+
+def insert_second_invoice_in_two_statements(connection: psycopg.Connection) -> None:
     invoice_id = uuid4()
     with connection.transaction():
         connection.execute("UPDATE beaas.invoice_series SET last_number = 2")
         connection.execute(NEXT_INVOICE, (invoice_id,))
+        connection.execute(LINES, (invoice_id, [1200]))
+
+
+def test_an_invoice_is_refused_whose_lines_come_after_it(invoiced: psycopg.Connection) -> None:
+    with pytest.raises(IntegrityConstraintViolation, match="there are none"):
+        insert_second_invoice_in_two_statements(invoiced)
+
+
+def test_lines_without_their_invoice_are_refused(invoiced: psycopg.Connection) -> None:
+    with pytest.raises(ForeignKeyViolation, match="there is no invoice"):
+        invoiced.execute(LINES, (uuid4(), [1200]))
+
+
+def test_postings_without_their_transaction_are_refused(invoiced: psycopg.Connection) -> None:
+    with pytest.raises(ForeignKeyViolation, match="there is no ledger transaction"):
+        invoiced.execute(POSTINGS, (uuid4(), [5, -5]))
+
+
+def post_second_invoice(
+    connection: psycopg.Connection,
+    *,
+    invoice_id: UUID | None = None,
+    customer: str = "c1",
+    currency: str = "USD",
+    amounts: tuple[int, ...] = (5, -5),
+) -> None:
+    with connection.transaction(force_rollback=True):
+        invoice_id = invoice_id or insert_second_invoice(connection, [1200])
+        transaction_id = uuid4()
         connection.execute(
-            "INSERT INTO beaas.invoice_lines (tenant_id, invoice_id, position, kind, price_id, line_group, quantity,"
-            " amount_minor, period_start, period_end, taxable, events)"
-            " SELECT 'acme', %s, position, 'fee', 'p', '{}', 1, amount, now(), now(), true, 0"
-            " FROM unnest(%s::int[]) WITH ORDINALITY AS l (amount, position)",
-            (invoice_id, amounts),
+            f"WITH t AS ({NEXT_TRANSACTION}) {POSTINGS}",
+            (transaction_id, customer, invoice_id, currency, transaction_id, list(amounts)),
         )
+
+
+@pytest.mark.parametrize("other", [{"invoice_id": UUID(int=1)}, {"customer": "c2"}, {"currency": "EUR"}])
+def test_the_transaction_of_an_invoice_is_its_customers_in_its_currency(
+    invoiced: psycopg.Connection, other: dict[str, Any]
+) -> None:
+    post_second_invoice(invoiced)
+    with pytest.raises(ForeignKeyViolation, match="none of its customer in its currency"):
+        post_second_invoice(invoiced, **other)
+
+
+@pytest.mark.parametrize("amounts", [(), (5,), (5, -4)])
+def test_the_transaction_of_an_invoice_that_does_not_sum_to_zero_is_refused(
+    invoiced: psycopg.Connection, amounts: tuple[int, ...]
+) -> None:
+    with pytest.raises(IntegrityConstraintViolation, match="does not balance"):
+        post_second_invoice(invoiced, amounts=amounts)
 
 
 def test_credit_can_not_be_made_by_writing_what_remains(invoiced: psycopg.Connection) -> None:

@@ -281,6 +281,26 @@ async def test_a_statement_without_lines_settles_its_command_and_nothing_else(
     assert rows(owner, COUNTS) == [(0, 0, 0, 0, 0)]
 
 
+async def test_a_command_that_was_refused_is_settled_with_the_reason(
+    service: Pool, outbox: Outbox, owner: psycopg.Connection
+) -> None:
+    refused, taken = uuid4(), uuid4()
+    for command_id in (refused, taken):
+        owner.execute(
+            "INSERT INTO beaas.journal_commands (tenant_id, command_id, customer_id, kind, at, payload, barrier)"
+            " VALUES ('acme', %s, 'c1', 'CycleClosed', now(), '', false)",
+            (command_id,),
+        )
+    answer = msgspec.structs.replace(statement(command_id=refused), refusal="not now\0")
+    await InvoicingSink(service, outbox).write([answer, statement(command_id=taken)])
+    assert sorted(
+        rows(owner, "SELECT refusal, command_id FROM beaas.journal_commands WHERE settled_at IS NOT NULL")
+    ) == [
+        ("", taken),
+        ("not now\N{REPLACEMENT CHARACTER}", refused),
+    ]
+
+
 async def test_an_invoice_settles_its_command_and_a_foreign_command_is_left_alone(
     service: Pool, outbox: Outbox, owner: psycopg.Connection
 ) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.relay.errors import UnknownLayout
-from connectors.relay.layout import LAYOUT, TYPES_BY_OID, Layout
+from connectors.relay.layout import CARRIED, LAYOUT, TYPES_BY_OID, Layout
 from connectors.relay.pgoutput import Batch, Decoder
 
 RELATION = 4711
@@ -44,13 +44,13 @@ def keepalive(lsn: int, *, wants_answer: bool = False) -> bytes:
 def decoder_of(*frames: bytes) -> Decoder:
     decoder = Decoder()
     for frame in (relation(), *frames):
-        decoder.feed(frame)
+        decoder.feed_all([frame])
     return decoder
 
 
 def test_a_batch_has_the_rows_in_order_the_end_and_the_first_commit_time() -> None:
     decoder = decoder_of(begin(10, at_s=5), row(1), row(2), commit(10), begin(20, at_s=9), row(3), commit(20))
-    expected = Batch([(pack("!I", n),) * len(LAYOUT) for n in (1, 2, 3)], 20, 946_684_805.0)
+    expected = Batch([(pack("!I", n),) * CARRIED for n in (1, 2, 3)], 20, 946_684_805.0)
     assert decoder.take() == expected
     assert decoder.take() == replace(expected, rows=[])
 
@@ -61,7 +61,7 @@ def test_the_position_follows_other_tables_log_while_nothing_is_unconfirmed() ->
 
 
 def test_an_answer_is_owed_where_the_server_asks() -> None:
-    assert [Decoder().feed(keepalive(1, wants_answer=wanted)) for wanted in (True, False)] == [True, False]
+    assert [Decoder().feed_all([keepalive(1, wants_answer=wanted)]) for wanted in (True, False)] == [True, False]
 
 
 def test_a_keepalive_within_a_transaction_confirms_nothing_of_it() -> None:
@@ -74,7 +74,7 @@ def test_a_transaction_whose_rows_were_all_taken_still_has_its_end_to_tell() -> 
     decoder = decoder_of(begin(10), row(1))
     first = decoder.take()
     assert not decoder.has_batch
-    decoder.feed(commit(10))
+    decoder.feed_all([commit(10)])
     assert decoder.has_batch
     second = decoder.take()
     assert (first.end_lsn, second.rows, second.end_lsn) == (0, [], 10)
@@ -97,15 +97,15 @@ def test_the_position_never_passes_a_row_that_is_not_confirmed_and_reaches_the_e
         if step == "row":
             number += 1
             if not open_rows:
-                decoder.feed(begin(lsn))
+                decoder.feed_all([begin(lsn)])
             open_rows.append(number)
-            decoder.feed(row(number))
+            decoder.feed_all([row(number)])
         elif step == "commit" and open_rows:
-            decoder.feed(commit(lsn))
+            decoder.feed_all([commit(lsn)])
             ends |= dict.fromkeys(open_rows, lsn)
             open_rows = []
         elif step == "keepalive" and not open_rows:
-            decoder.feed(keepalive(lsn))
+            decoder.feed_all([keepalive(lsn)])
         elif step == "take" and decoder.has_batch:
             taken.append(decoder.take())
         elif step == "confirm" and taken:
@@ -116,6 +116,18 @@ def test_the_position_never_passes_a_row_that_is_not_confirmed_and_reaches_the_e
         assert not open_rows or decoder.position < lsn
     assert set(ends) <= durable
     assert decoder.position >= max(ends.values(), default=0)
+
+
+@given(st.lists(st.integers(1, 4), max_size=5))
+def test_frames_read_together_are_as_if_read_one_by_one(rows_of_transactions: list[int]) -> None:
+    frames = [relation(), keepalive(1, wants_answer=True)]
+    for number, count in enumerate(rows_of_transactions, start=1):
+        frames += [begin(number * 10), *(row(n) for n in range(count)), commit(number * 10), keepalive(number * 10 + 5)]
+    together, apart = Decoder(), Decoder()
+    answers = [apart.feed_all([frame]) for frame in frames]
+    assert together.feed_all(frames) == (True in answers)
+    assert (together.size_bytes, together.position) == (apart.size_bytes, apart.position)
+    assert together.take() == apart.take()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -18,6 +20,8 @@ from connectors.postgres.unit_of_work import UnitOfWork
 from schemas import convert, records, topics
 from schemas.topics import Topic
 from schemas.wire import Record
+
+_instant: Final = lru_cache(maxsize=4096)(instant)  # a month end has few of them, and a batch 10 an invoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +53,12 @@ class Finalized:
     @property
     def issued_at(self) -> datetime:
         """The moment of the close."""
-        return instant(self.statement.issued_at_us)
+        return _instant(self.statement.issued_at_us)
 
 
 async def insert(connection: Connection, finalized: Sequence[Finalized]) -> None:
     """The invoices, their lines, their double entries and what they took from and gave to credit are there."""
     await _insert_invoices(connection, finalized)
-    await _insert_lines(connection, finalized)
     await _insert_ledger(connection, [one for one in finalized if one.postings])
     await _insert_grants(connection, [one for one in finalized if one.invoice.grant])
     await _insert_burns(connection, [one for one in finalized if one.invoice.burns])
@@ -98,6 +101,7 @@ def _publish(work: UnitOfWork, one: Finalized, topic: Topic, aggregate_id: str, 
 async def _insert_invoices(connection: Connection, finalized: Sequence[Finalized]) -> None:
     statements = [one.statement for one in finalized]
     invoices = [one.invoice for one in finalized]
+    placed = [(one, position, line) for one in finalized for position, line in enumerate(one.invoice.lines, start=1)]
     await invoicing.insert_invoices(
         connection,
         tenant_ids=[statement.tenant for statement in statements],
@@ -121,33 +125,28 @@ async def _insert_invoices(connection: Connection, finalized: Sequence[Finalized
         correlation_ids=[statement.correlation_id for statement in statements],
         journal_positions=[statement.position for statement in statements],
         tzdata=[statement.tzdata for statement in statements],
-    )
-
-
-async def _insert_lines(connection: Connection, finalized: Sequence[Finalized]) -> None:
-    placed = [(one, position, line) for one in finalized for position, line in enumerate(one.invoice.lines, start=1)]
-    await invoicing.insert_lines(
-        connection,
-        tenant_ids=[one.statement.tenant for one, _, _ in placed],
-        invoice_ids=[one.invoice_id for one, _, _ in placed],
+        line_tenant_ids=[one.statement.tenant for one, _, _ in placed],
+        line_invoice_ids=[one.invoice_id for one, _, _ in placed],
         positions=[position for _, position, _ in placed],
         kinds=[line.kind.value for _, _, line in placed],
         price_ids=[line.price for _, _, line in placed],
         line_groups=[msgspec.json.encode(line.group, order="sorted").decode() for _, _, line in placed],
         quantities=[Decimal(line.quantity) for _, _, line in placed],
         amounts_minor=[line.amount_minor for _, _, line in placed],
-        period_starts=[instant(line.period_start_us) for _, _, line in placed],
-        period_ends=[instant(line.period_end_us) for _, _, line in placed],
+        period_starts=[_instant(line.period_start_us) for _, _, line in placed],
+        period_ends=[_instant(line.period_end_us) for _, _, line in placed],
         taxables=[line.taxable for _, _, line in placed],
         events=[line.events for _, _, line in placed],
         discounts_minor=[line.discount_minor for _, _, line in placed],
+        events_digests=[line.events_digest for _, _, line in placed],
     )
 
 
 async def _insert_ledger(connection: Connection, finalized: Sequence[Finalized]) -> None:
     if not finalized:
         return
-    await ledger.insert_transactions(
+    placed = [(one, position, posting) for one in finalized for position, posting in enumerate(one.postings, start=1)]
+    await ledger.insert_entries(
         connection,
         tenant_ids=[one.statement.tenant for one in finalized],
         transaction_ids=[one.transaction_id for one in finalized],
@@ -155,13 +154,8 @@ async def _insert_ledger(connection: Connection, finalized: Sequence[Finalized])
         invoice_ids=[one.invoice_id for one in finalized],
         currencies=[one.statement.currency for one in finalized],
         posted_ats=[one.issued_at for one in finalized],
-        grant_ids=[None for _ in finalized],
-    )
-    placed = [(one, position, posting) for one in finalized for position, posting in enumerate(one.postings, start=1)]
-    await ledger.insert_postings(
-        connection,
-        tenant_ids=[one.statement.tenant for one, _, _ in placed],
-        transaction_ids=[one.transaction_id for one, _, _ in placed],
+        posting_tenant_ids=[one.statement.tenant for one, _, _ in placed],
+        posting_transaction_ids=[one.transaction_id for one, _, _ in placed],
         positions=[position for _, position, _ in placed],
         accounts=[posting.account for _, _, posting in placed],
         amounts_minor=[posting.amount_minor for _, _, posting in placed],

@@ -13,6 +13,7 @@ from connectors.postgres.pool import Connection, Pool
 from connectors.postgres.queries import customer
 from connectors.postgres.queries import invoicing as queries
 from connectors.postgres.sinks import finalized
+from connectors.postgres.sinks.dead_letters import storable
 from connectors.postgres.sinks.finalized import Finalized
 from connectors.postgres.sinks.purse import Purse, account
 from connectors.postgres.unit_of_work import unit_of_work
@@ -49,8 +50,8 @@ class InvoicingSink:
                 if new:
                     await finalized.insert(work.connection, new)
                 await _settle(work.connection, statements)
-            for one in new:
-                finalized.publish(work, one)
+                for one in new:  # encoded here, while PostgreSQL works on what it was sent
+                    finalized.publish(work, one)
 
     async def _drawn(self, connection: Connection, statements: Sequence[Statement]) -> list[Finalized]:
         if not statements:
@@ -92,11 +93,13 @@ async def _numbered(connection: Connection, invoices: Sequence[Invoice]) -> list
 
 
 async def _settle(connection: Connection, statements: Iterable[Statement]) -> None:
-    answered = sorted({(one.tenant, command) for one in statements if (command := _command(one)) is not None})
+    answered = {(one.tenant, command): one.refusal for one in statements if (command := _command(one)) is not None}
+    ordered = sorted(answered, key=lambda one: (one[0], one[1].int))  # identifiers compare ten times as slowly
     await queries.settle_commands(
         connection,
-        tenant_ids=[tenant for tenant, _ in answered],
-        command_ids=[command for _, command in answered],
+        tenant_ids=[tenant for tenant, _ in ordered],
+        command_ids=[command for _, command in ordered],
+        refusals=[storable(answered[one]) for one in ordered],
     )
 
 

@@ -1,6 +1,7 @@
 """Running totals and parked usage, as rating last told of them: the newest stands."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -13,6 +14,8 @@ from connectors.postgres.unit_of_work import unit_of_work
 from schemas.records import UsageParked, UsageTotal
 
 UsageFact: TypeAlias = UsageTotal | UsageParked
+
+_Key: TypeAlias = tuple[str, str, str, str, str, datetime]
 
 
 class UsageViewSink:
@@ -43,15 +46,15 @@ class UsageViewSink:
 
 
 async def _upsert_totals(connection: Connection, totals: Sequence[UsageTotal]) -> None:
-    newest: dict[tuple[object, ...], tuple[UsageTotal, str]] = {}
+    newest: dict[_Key, tuple[UsageTotal, str]] = {}
     for total in totals:
         group = msgspec.json.encode(total.line_group, order="sorted").decode()
-        key = total.tenant_id, total.customer_id, total.subscription_id, total.price, total.period_start, group
+        key = total.tenant_id, total.customer_id, total.subscription_id, total.price, group, total.period_start
         stood = newest.get(key)
         if stood is None or total.journal_position >= stood[0].journal_position:
             newest[key] = total, group
     # In one order for everybody: two sinks that write the same rows then wait for each other, and never in a circle.
-    ordered = [newest[key] for key in sorted(newest, key=repr)]
+    ordered = [newest[key] for key in sorted(newest)]
     await queries.upsert_totals(
         connection,
         tenant_ids=[total.tenant_id for total, _ in ordered],

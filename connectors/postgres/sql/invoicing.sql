@@ -25,32 +25,30 @@ ON CONFLICT (tenant_id) DO UPDATE SET last_number = s.last_number + excluded.las
 RETURNING tenant_id, last_number;
 
 -- name: insert_invoices :exec
--- The invoices are there, final.
-INSERT INTO beaas.invoices (
-    tenant_id, invoice_id, statement_id, customer_id, subscription_id, plan_id, plan_version, series_position, currency,
-    timezone, tax_percent, issued_at, subtotal_minor, tax_minor, total_minor, credit_applied_minor, amount_due_minor,
-    command_id, correlation_id, journal_position, tzdata
+-- The invoices are there with their lines, final: in one statement, as the database wants it.
+WITH invoices AS (
+    INSERT INTO beaas.invoices (
+        tenant_id, invoice_id, statement_id, customer_id, subscription_id, plan_id, plan_version, series_position,
+        currency, timezone, tax_percent, issued_at, subtotal_minor, tax_minor, total_minor, credit_applied_minor,
+        amount_due_minor, command_id, correlation_id, journal_position, tzdata
+    )
+    SELECT * FROM unnest(
+        %(tenant_ids)s::text[], %(invoice_ids)s::uuid[], %(statement_ids)s::text[], %(customer_ids)s::text[],
+        %(subscription_ids)s::text[], %(plan_ids)s::text[], %(plan_versions)s::integer[],
+        %(series_positions)s::bigint[], %(currencies)s::text[], %(timezones)s::text[], %(tax_percents)s::numeric[],
+        %(issued_ats)s::timestamptz[], %(subtotals_minor)s::numeric[], %(taxes_minor)s::numeric[],
+        %(totals_minor)s::numeric[], %(credits_applied_minor)s::numeric[], %(amounts_due_minor)s::numeric[],
+        %(command_ids)s::text[], %(correlation_ids)s::text[], %(journal_positions)s::bigint[], %(tzdata)s::text[])
 )
-SELECT * FROM unnest(
-    %(tenant_ids)s::text[], %(invoice_ids)s::uuid[], %(statement_ids)s::text[], %(customer_ids)s::text[],
-    %(subscription_ids)s::text[], %(plan_ids)s::text[], %(plan_versions)s::integer[], %(series_positions)s::bigint[],
-    %(currencies)s::text[], %(timezones)s::text[], %(tax_percents)s::numeric[], %(issued_ats)s::timestamptz[],
-    %(subtotals_minor)s::numeric[], %(taxes_minor)s::numeric[], %(totals_minor)s::numeric[],
-    %(credits_applied_minor)s::numeric[], %(amounts_due_minor)s::numeric[], %(command_ids)s::text[],
-    %(correlation_ids)s::text[], %(journal_positions)s::bigint[], %(tzdata)s::text[]
-);
-
--- name: insert_lines :exec
--- The lines stand on their invoices.
 INSERT INTO beaas.invoice_lines (
     tenant_id, invoice_id, position, kind, price_id, line_group, quantity, amount_minor, period_start, period_end,
-    taxable, events, discount_minor
+    taxable, events, discount_minor, events_digest
 )
 SELECT * FROM unnest(
-    %(tenant_ids)s::text[], %(invoice_ids)s::uuid[], %(positions)s::integer[], %(kinds)s::text[], %(price_ids)s::text[],
-    %(line_groups)s::jsonb[], %(quantities)s::numeric[], %(amounts_minor)s::numeric[],
+    %(line_tenant_ids)s::text[], %(line_invoice_ids)s::uuid[], %(positions)s::integer[], %(kinds)s::text[],
+    %(price_ids)s::text[], %(line_groups)s::jsonb[], %(quantities)s::numeric[], %(amounts_minor)s::numeric[],
     %(period_starts)s::timestamptz[], %(period_ends)s::timestamptz[], %(taxables)s::boolean[], %(events)s::bigint[],
-    %(discounts_minor)s::numeric[]
+    %(discounts_minor)s::numeric[], %(events_digests)s::bytea[]
 );
 
 -- name: burn_credit :exec
@@ -68,7 +66,7 @@ FROM (
 WHERE g.tenant_id = b.tenant_id AND g.grant_id = b.grant_id;
 
 -- name: settle_commands :exec
--- The commands are answered: what they caused is invoiced, or there was nothing to invoice.
-UPDATE beaas.journal_commands AS j SET settled_at = now()
-FROM unnest(%(tenant_ids)s::text[], %(command_ids)s::uuid[]) AS s (tenant_id, command_id)
+-- The commands are answered: what they caused is invoiced, there was nothing to invoice, or they were refused.
+UPDATE beaas.journal_commands AS j SET settled_at = now(), refusal = s.refusal
+FROM unnest(%(tenant_ids)s::text[], %(command_ids)s::uuid[], %(refusals)s::text[]) AS s (tenant_id, command_id, refusal)
 WHERE j.tenant_id = s.tenant_id AND j.command_id = s.command_id AND j.settled_at IS NULL;
