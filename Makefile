@@ -8,7 +8,7 @@ PYTHON := $(shell for candidate in python3 python3.14 python3.13 python3.12 pyth
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench mutate clean
+.PHONY: help setup demo test check bench faults mutate clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target what; do \
@@ -33,8 +33,11 @@ check: setup ## format, lint, types, architecture, generated code
 	@$(IN_VENV)/lint-imports
 	@$(IN_VENV)/python -m tools.check_generated
 
-bench: setup ## measure throughput of intake and rating, raw limits beside them
+bench: setup ## the performance table, peers and raw limits in the same run (ARGS="--only rating,relay --runs 3 --write")
 	@$(IN_VENV)/python -m benchmarks $(ARGS)
+
+faults: setup ## strike every part while it bills, and have an auditor judge (ARGS="--list", "--seed 7 --faults F01,F09", "--minutes 20 --swarm")
+	@$(IN_VENV)/python -m tests.faults $(ARGS)
 
 mutate: setup ## mutation tests of billing/ (ARGS="billing/money.py"); what survives has to be argued for
 	@nice -n 19 $(IN_VENV)/python -m tools.mutate $(ARGS)

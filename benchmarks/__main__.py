@@ -1,201 +1,100 @@
-"""`make bench`: what the worker roles carry, beside the raw loops that bound them, all in one run.
+"""`make bench`: what beaas carries, beside what bounds it and what others carry, all in one run.
 
 Real embedded servers on a directory that is deleted afterwards; every topic is filled before anything is measured, and
-every measured thing is a process of its own. It reports and judges nothing: the machine may be busy, so only the ratios
-of one run mean something.
+every measured thing is a process of its own. The machine may be busy, so only the ratios of one run mean something.
 """
 
 import argparse
 import asyncio
-import os
-import shutil
+import signal
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from benchmarks import report, workload
-from benchmarks.fill import fill
-from benchmarks.measured import Measured
-from benchmarks.worker import measure_worker
-from benchmarks.workload import Keyed
-from billing.entry import Terms, Usage
-from connectors.embedded.child import Command, run_to_end
+from benchmarks import plot, report
+from benchmarks.bench import Bench, directory_for_servers, progress
+from benchmarks.plan import STEPS, NoSuchStep, Step, selected
 from connectors.embedded.cluster import EmbeddedServers
-from connectors.embedded.postgres_place import remove_files_elsewhere
-from schemas import topics
-from schemas.codec import Codec
-from streams.app import codec_of
-from streams.cli.setup import create_topics, register_schemas
-from streams.settings import Settings, load_settings
 
-RUNS = 1
-QUARTER = 3
-RAW_WITHIN_S = 120.0
+RUNS: Final = 2
+INTERRUPTED: Final = 130
+EVENTS: Final = 1_000_000
 
 
-@dataclass(slots=True)
-class Scene:
-    """Topics under a prefix of their own, filled, and what is run on them."""
-
-    settings: Settings
-    environment: dict[str, str]
-    records: int = 0
-
-
-@dataclass(slots=True)
-class Bench:
-    """The servers and what was measured so far."""
-
-    directory: Path
-    servers: EmbeddedServers
-    bar: Progress
-    runs: int
-    results: dict[str, list[Measured]] = field(default_factory=dict)
-
-    def scene(self, name: str) -> Scene:
-        """A scene with its topics and schemas made."""
-        environment = self.servers.environment() | {
-            "BEAAS_TOPIC_PREFIX": f"{name}.",
-            "BEAAS_DATA_DIR": str(self.directory / "workers" / name),
-        }
-        settings = load_settings(environment)
-        create_topics(settings)
-        register_schemas(settings)
-        return Scene(settings, {**os.environ, **environment})
-
-    def usage(self, name: str, months: list[list[Usage]]) -> Scene:
-        """A scene whose usage topic holds these months."""
-        return self._filled(name, topics.USAGE, months, lambda _, codec: workload.usage_records(months, codec))
-
-    def journal(self, name: str, months: list[list[Usage]], terms: Terms) -> Scene:
-        """A scene whose journal holds these months of accounts with these terms."""
-        return self._filled(
-            name,
-            topics.JOURNAL,
-            months,
-            lambda settings, codec: workload.journal_records(months, terms, codec, settings),
-        )
-
-    def _filled(
-        self,
-        name: str,
-        topic: topics.Topic,
-        months: list[list[Usage]],
-        records: Callable[[Settings, Codec], Iterator[Keyed]],
-    ) -> Scene:
-        scene = self.scene(name)
-        task = self.bar.add_task(f"filling {name}", total=sum(map(len, months)))
-        scene.records = fill(
-            scene.settings.kafka_bootstrap_servers,
-            topic.full_name(scene.settings.topic_prefix),
-            records(scene.settings, codec_of(scene.settings)),
-            lambda done: self.bar.update(task, completed=done),
-        )
-        self.bar.remove_task(task)
-        return scene
-
-    async def raw(self, name: str, mode: str, scene: Scene) -> None:
-        """One run of a raw loop."""
-        task = self.bar.add_task(name, total=None)
-        output = self.directory / f"{mode}.json"
-        output.unlink(missing_ok=True)
-        argv = (sys.executable, "-m", "benchmarks.raw", mode)
-        await run_to_end(Command(mode, argv, output, scene.environment), self.directory / "children", RAW_WITHIN_S)
-        self._add(name, msgspec.json.decode(output.read_bytes().splitlines()[-1], type=Measured))
-        self.bar.remove_task(task)
-
-    async def worker(self, name: str, role: str, scene: Scene) -> None:
-        """One run of a worker."""
-        task = self.bar.add_task(name, total=scene.records)
-        measured = await measure_worker(
-            role, scene.settings, scene.environment, scene.records, lambda done: self.bar.update(task, completed=done)
-        )
-        self._add(name, measured)
-        self.bar.remove_task(task)
-
-    def _add(self, name: str, measured: Measured) -> None:
-        self.results.setdefault(name, []).append(measured)
-
-
-async def measure(bench: Bench) -> None:
-    """All rows in turn, the raw loops between the others, so that a machine that gets slower slows all of them."""
-    year = workload.year(workload.by_airline)
-    usage = bench.usage("intake", year)
-    simple = bench.journal("three-meters", year, workload.three_meters())
-    tariff = bench.journal("flights-tariff", year, workload.flights_tariff())
-    quarter = workload.year(workload.by_flight_number)[:QUARTER]
-    many = bench.journal("many-accounts", quarter, workload.three_meters())
-    for _ in range(bench.runs):
-        await bench.raw(report.CONSUME, "consume", usage)
-        await bench.worker(report.RATING_SIMPLE, "rating", simple)
-        await bench.raw(report.CONSUME, "consume", usage)
-        await bench.worker(report.RATING_TARIFF, "rating", tariff)
-        await bench.raw(report.PIPE, "pipe", usage)
-        await bench.worker(report.INTAKE, "intake", usage)
-        await bench.raw(report.PIPE, "pipe", usage)
-        await bench.worker(report.RATING_MANY, "rating", many)
-        await bench.raw(report.CONSUME, "consume", usage)
-
-
-async def main(runs: int, write: Path | None) -> None:
-    """Measure, print the table, write its copy."""
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+async def measure(steps: Sequence[Step], runs: int, events: int) -> Bench:
+    """All steps in turn, again and again, so that a machine that gets slower slows all of them."""
+    this = asyncio.current_task()
+    assert this is not None  # noqa: S101 - a coroutine runs in a task
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)  # as SIGINT: nothing is left behind
     with directory_for_servers() as directory, progress() as bar:
+        task = bar.add_task("", total=sum(1 if step.once else runs for step in steps))
         async with EmbeddedServers(directory / "servers") as servers:
-            bench = Bench(directory, servers, bar, runs)
-            await measure(bench)
-    console.print(report.table(bench.results))
-    if write is not None:
-        write.write_text(report.markdown(bench.results), encoding="utf-8")
-        console.print(f"written to {write}")
+            bench = Bench(directory, servers, bar, events)
+            for number in range(runs):
+                for step in steps:
+                    if step.once and number:
+                        continue
+                    bar.update(task, description=f"run {number + 1} of {runs}: {step.name}")
+                    await _measured(step, bench)
+                    bar.advance(task)
+    return bench
 
 
-@contextmanager
-def directory_for_servers() -> Iterator[Path]:
-    """A directory that PostgreSQL's own account can pass through; it goes afterwards."""
-    path = Path(tempfile.mkdtemp(prefix="beaas-bench-"))
-    path.chmod(0o711)
+async def _measured(step: Step, bench: Bench) -> None:
     try:
-        yield path
-    finally:
-        remove_files_elsewhere(path / "servers" / "postgres")
-        shutil.rmtree(path, ignore_errors=True)
+        await step.measure(bench)
+    except Exception as failure:  # noqa: BLE001 - one broken row must not take the others along; it is reported
+        bench.lack(step.name, f"{type(failure).__name__}: {failure}")
 
 
-def progress() -> Progress:
-    """Bars on a terminal, nothing elsewhere."""
-    console = Console(stderr=True)
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+def main(arguments: Sequence[str]) -> int:
+    """Measures, prints the tables, writes their copies; 1 if a row could not be measured."""
+    asked = _parser().parse_args(arguments)
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    try:
+        steps = selected([word for word in asked.only.split(",") if word])
+    except NoSuchStep as wrong:
+        sys.stderr.write(f"{wrong}\n")
+        return 2
+    try:
+        bench = asyncio.run(measure(steps, asked.runs, asked.events))
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        sys.stderr.write("interrupted; nothing was written\n")
+        return INTERRUPTED
+    for sheet in (*report.sheets(bench.results), report.verdicts(bench.results)):
+        console.print(report.table(sheet))
+    for row, reason in bench.missing.items():
+        console.print(f"not measured: {row}: {reason}", markup=False)
+    if asked.json is not None:
+        asked.json.write_bytes(msgspec.json.encode(bench.results))
+    if asked.write is not None:
+        command = " ".join(["python -m benchmarks", *arguments])
+        asked.write.write_text(report.markdown(bench.results, bench.missing, command), encoding="utf-8")
+        asked.write.with_suffix(".svg").write_text(plot.svg(bench.results), encoding="utf-8")
+        console.print(f"written to {asked.write}")
+    return 1 if bench.missing else 0
 
 
-if __name__ == "__main__":
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument(
-        "--runs",
-        type=int,
-        default=RUNS,
-        help="runs of each worker; raw loops have two or three for each (default: %(default)s)",
-    )
+    parser.add_argument("--runs", type=int, default=RUNS, help="runs of each row (default: %(default)s)")
+    parser.add_argument("--events", type=int, default=EVENTS, help="events of a large topic (default: %(default)s)")
+    names = ", ".join(step.name for step in STEPS)
+    parser.add_argument("--only", default="", help=f"steps to run, or what their names begin with, of: {names}")
+    parser.add_argument("--json", type=Path, help="also write every run's figures")
     parser.add_argument(
         "--write",
         nargs="?",
         type=Path,
         const=report.DOCUMENT,
-        help="also write the table (default: docs/benchmarks.md)",
+        help="also write the page and its plot (default: docs/benchmarks.md)",
     )
-    asked = parser.parse_args()
-    asyncio.run(main(asked.runs, asked.write))
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

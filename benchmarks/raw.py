@@ -1,7 +1,7 @@
 """The ceilings: what plain loops around aiokafka reach, with nothing durable and nothing exact.
 
-A program of its own, so that its CPU time is its own: `python -m benchmarks.raw consume|pipe` with the settings in the
-environment prints one `Measured` as JSON.
+A program of its own, so that its CPU time is its own: `python -m benchmarks.raw sum|pipe TOPIC PROPERTY SKIP` with the
+settings in the environment prints one `Measured` as JSON.
 """
 
 import asyncio
@@ -23,13 +23,14 @@ from streams.settings import Settings, load_settings
 
 _FETCH_RECORDS = 5_000
 _BATCH_BYTES = 900_000
+Take = Callable[[list[Any]], Awaitable[None]]
 
 
-async def run(mode: str, settings: Settings) -> Measured:
-    """Reads the whole usage topic by the named loop."""
+async def run(mode: str, topic: str, measured: str, skip: int, settings: Settings) -> Measured:
+    """Reads the whole topic by the named loop."""
     codec = codec_of(settings)
-    if mode == "consume":
-        return await _over_all(settings, _counting(codec))
+    if mode == "sum":
+        return await _over_all(settings, topic, skip, _summing(codec, measured))
     producer = AIOKafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap_servers,
         acks="all",
@@ -39,26 +40,29 @@ async def run(mode: str, settings: Settings) -> Measured:
     )
     await producer.start()
     try:
-        return await _over_all(settings, _piping(producer, codec, settings))
+        return await _over_all(settings, topic, skip, _piping(producer, codec, settings))
     finally:
         await producer.stop()
 
 
-def _counting(codec: Codec) -> Callable[[list[Any]], Awaitable[None]]:
-    """Decode, and count in a dict by account."""
-    counts: dict[tuple[str, str], int] = {}
+def _summing(codec: Codec, measured: str) -> Take:
+    """Decode, and add the property in a dict by account; a whole number, so the cheapest addition there is."""
+    sums: dict[tuple[str, str], int] = {}
+    frame = codec.usage_frame
 
     async def take(records: list[Any]) -> None:
         decode = codec.decode_usage
         for record in records:
-            usage = decode(record.value)
-            key = (usage.tenant, usage.customer)
-            counts[key] = counts.get(key, 0) + 1
+            value = record.value
+            if value[:5] == frame:  # the journal also holds commands
+                usage = decode(value)
+                key = (usage.tenant, usage.customer)
+                sums[key] = sums.get(key, 0) + int(usage.properties[measured])
 
     return take
 
 
-def _piping(producer: Any, codec: Codec, settings: Settings) -> Callable[[list[Any]], Awaitable[None]]:
+def _piping(producer: Any, codec: Codec, settings: Settings) -> Take:
     """Decode, and produce to the account's partition of the journal; a fetch is acknowledged before the next."""
     place = placement(partitions=settings.partitions, slice_size=settings.tenant_slice)
     journal = topics.JOURNAL.full_name(settings.topic_prefix)
@@ -84,8 +88,7 @@ def _piping(producer: Any, codec: Codec, settings: Settings) -> Callable[[list[A
     return take
 
 
-async def _over_all(settings: Settings, take: Callable[[list[Any]], Awaitable[None]]) -> Measured:
-    usage = topics.USAGE.full_name(settings.topic_prefix)
+async def _over_all(settings: Settings, topic: str, skip: int, take: Take) -> Measured:
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap_servers,
         group_id=None,
@@ -95,18 +98,22 @@ async def _over_all(settings: Settings, take: Callable[[list[Any]], Awaitable[No
     )
     await consumer.start()
     try:
-        sources = [TopicPartition(usage, number) for number in range(settings.partitions)]
+        sources = [TopicPartition(topic, number) for number in range(settings.partitions)]
         consumer.assign(sources)
         left = sum((await consumer.end_offsets(sources)).values())
-        read, wall, cpu = 0, time.perf_counter(), time.process_time()
+        read = first = 0
+        wall, cpu = time.perf_counter(), time.process_time()
         while read < left:
+            if not first and read > skip:
+                first, wall, cpu = read, time.perf_counter(), time.process_time()
             for records in (await consumer.getmany(timeout_ms=1_000, max_records=_FETCH_RECORDS)).values():
                 await take(records)
                 read += len(records)
-        return Measured(read, time.perf_counter() - wall, time.process_time() - cpu)
+        return Measured(read - first, time.perf_counter() - wall, time.process_time() - cpu)
     finally:
         await consumer.stop()
 
 
 if __name__ == "__main__":
-    print(msgspec.json.encode(asyncio.run(run(sys.argv[1], load_settings()))).decode())
+    mode, topic, measured, skip = sys.argv[1:]
+    print(msgspec.json.encode(asyncio.run(run(mode, topic, measured, int(skip), load_settings()))).decode())

@@ -1,0 +1,143 @@
+"""Usage at a steady rate, and what comes out of it: both by one monotonic clock, each on a thread of its own."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Final, NamedTuple
+
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+
+from benchmarks import minimal
+from benchmarks.bench import Scene
+from benchmarks.workload import Keyed
+from schemas.partition import placement
+from schemas.records import UsageTotal
+from schemas.topics import USAGE_TOTALS, Topic
+
+_LINGER_MS: Final = 1
+_PACE_S: Final = 0.002
+
+
+class Seen(NamedTuple):
+    """A running total, when a `read_committed` consumer got it."""
+
+    at_s: float
+    partition: int
+    account: str
+    quantity: int
+    position: int
+
+
+class Load:
+    """What was sent and what was seen; the lists only grow, each by its own thread."""
+
+    def __init__(self, scene: Scene, topic: Topic, rate_per_s: float) -> None:
+        self._scene, self._topic, self._rate = scene, scene.topic(topic), rate_per_s
+        self._stop = threading.Event()
+        self.failure: Exception | None = None
+        self.acknowledged: dict[str, list[float]] = {}
+        """By account, in the order sent: when Kafka acknowledged each event."""
+        self.positions: dict[tuple[int, int], float] = {}
+        """The same by partition and offset."""
+        self.seen: list[Seen] = []
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Sends while the block runs; what was sent is acknowledged afterwards.
+
+        Raises:
+            RuntimeError: Kafka refused something.
+        """
+        with ExitStack() as stack:
+            following = threading.Event()
+            for work in (lambda: self._follow(following), lambda: self._produce(following)):
+                thread = threading.Thread(target=self._guarded, args=[work])
+                thread.start()
+                stack.callback(thread.join)
+                stack.callback(self._stop.set)
+            yield
+        if self.failure is not None:
+            raise RuntimeError(f"the load failed: {self.failure}") from self.failure
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as failure:  # noqa: BLE001 - it belongs to the thread that waits
+            self.failure = failure
+
+    def _produce(self, following: threading.Event) -> None:
+        following.wait()
+        producer = Producer(
+            {
+                "bootstrap.servers": self._scene.kafka,
+                "linger.ms": _LINGER_MS,
+                "enable.idempotence": True,
+                "log_level": 2,
+            }
+        )
+        records = self._records()
+        began, sent = time.monotonic(), 0
+        while not self._stop.is_set():
+            due = int((time.monotonic() - began) * self._rate)
+            for record in (next(records) for _ in range(due - sent)):
+                producer.produce(self._topic, record.value, record.key, record.partition, on_delivery=self._delivered)
+            sent = due
+            producer.poll(_PACE_S)
+        producer.flush(30)
+
+    def _records(self) -> Iterator[Keyed]:
+        """Events of quantity 1, account after account, so that a total's quantity says which events are in it."""
+        settings, codec = self._scene.settings, self._scene.codec
+        place = placement(partitions=settings.partitions, slice_size=settings.tenant_slice)
+        number = 0
+        while True:
+            usage = minimal.usage(number, number % minimal.ACCOUNTS, 1, f"{number:026x}")
+            partition = place(usage.tenant, usage.customer)
+            yield Keyed(f"{usage.tenant}/{usage.customer}".encode(), codec.encode_usage(usage), partition)
+            number += 1
+
+    def _delivered(self, error: Any, message: Message) -> None:
+        if error is not None:
+            self.failure = KafkaException(error)
+            return
+        now = time.monotonic()
+        key, partition, offset = message.key(), message.partition(), message.offset()
+        assert isinstance(key, bytes)  # noqa: S101 - as it was sent
+        assert partition is not None  # noqa: S101 - as it was sent
+        assert offset is not None  # noqa: S101 - it was acknowledged
+        self.acknowledged.setdefault(key.decode(), []).append(now)
+        self.positions[partition, offset] = now
+
+    def _follow(self, following: threading.Event) -> None:
+        topic = self._scene.topic(USAGE_TOTALS)
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self._scene.kafka,
+                "group.id": "bench-totals",
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "log_level": 2,
+            }
+        )
+        try:
+            partitions = [TopicPartition(topic, number) for number in range(self._scene.settings.partitions)]
+            for one in partitions:
+                one.offset = consumer.get_watermark_offsets(one, timeout=10)[1]
+            consumer.assign(partitions)
+            following.set()
+            while not self._stop.is_set():
+                for message in consumer.consume(1_000, timeout=_PACE_S):
+                    self._saw(time.monotonic(), message)
+        finally:
+            following.set()
+            consumer.close()
+
+    def _saw(self, at_s: float, message: Message) -> None:
+        value, partition = message.value(), message.partition()
+        assert isinstance(value, bytes)  # noqa: S101 - no tombstones on this topic
+        assert partition is not None  # noqa: S101 - it was read from one
+        total = self._scene.codec.decode(value)
+        if isinstance(total, UsageTotal):
+            account = f"{total.tenant_id}/{total.customer_id}"
+            self.seen.append(Seen(at_s, partition, account, int(total.quantity), total.journal_position))
