@@ -1,0 +1,58 @@
+"""One seeded run of random months under random faults, and what is wrong with how it ended."""
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from random import Random, SystemRandom
+from typing import Any, Final
+
+from tests.simulation import reference
+from tests.simulation.faults import Chaos
+from tests.simulation.history import random_months
+from tests.simulation.run import SESSION_S, Simulation
+from tests.simulation.verdict import findings
+from tests.simulation.world import Stuck
+
+MOST_STEPS: Final = 8_000
+"""Four times what the longest of some hundred runs took."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a run came to.
+
+    Attributes:
+        wrong: findings, or that it did not end.
+        trace: a checksum of everything that happened.
+        happened: how often what kind of trouble came.
+    """
+
+    seed: int
+    wrong: list[str]
+    trace: int
+    steps: int
+    happened: Counter[str]
+    events: int
+
+
+def run(seed: int, plant: Callable[[], AbstractContextManager[Any]] = nullcontext) -> Ended:
+    """Runs a seed, with a bug planted or without."""
+    history = random_months(seed)
+    expected = reference.fold(history)
+    simulation = Simulation(history, seed, Chaos(Random(seed), SESSION_S), plant=plant)
+    try:
+        simulation.run(most_steps=MOST_STEPS)
+        wrong = [f"{one.invariant} {one.tenant} {one.subject}: {one.detail}" for one in findings(simulation, expected)]
+    except Stuck as stuck:
+        wrong = [str(stuck)]
+    world = simulation.world
+    return Ended(seed, wrong, world.trace, world.steps, world.happened, history.events)
+
+
+def fresh_seeds(count: int) -> list[int]:
+    """BEAAS_SIM_SEEDS (or `count`) seeds from BEAAS_SIM_SEED on, or from one that nobody has chosen."""
+    first = os.environ.get("BEAAS_SIM_SEED")
+    start = SystemRandom().randrange(1 << 32) if first is None else int(first)
+    return list(range(start, start + int(os.environ.get("BEAAS_SIM_SEEDS", count))))
