@@ -23,6 +23,8 @@ class RecordBatch:
     """Position before the batch: where the batch before it ended."""
     end: int
     """Position after the batch; larger than the last record's offset + 1 where markers follow it."""
+    lag: int = 0
+    """How far the log's end was from there when it was fetched."""
 
     @property
     def size_bytes(self) -> int:

@@ -176,10 +176,11 @@ class BatchConsumer(driver.Consumer):
         for tp in fetched:
             got, start = records.get(tp, []), self._next[tp]
             end = max(start, got[-1].offset + 1 if got else start, self._position(tp))
+            highwater = self.highwater(tp)
             if end > start:
                 self._next[tp] = end
-                yield RecordBatch(tp.topic, tp.partition, got, start, end)
-            if (highwater := self.highwater(tp)) is not None:
+                yield RecordBatch(tp.topic, tp.partition, got, start, end, max(0, (highwater or end) - end))
+            if highwater is not None:
                 lag = max(0, highwater - self._flushed.get(tp, start))
                 metrics.LAG.labels(self.app.conf.id, str(tp.partition)).set(lag)
 

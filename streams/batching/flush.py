@@ -79,7 +79,8 @@ class PartitionKeeper:
         self._folded = self._flushed = position
         self._inbox: deque[RecordBatch] = deque()
         self._inbox_records = self._inbox_bytes = self._open_records = self._open_bytes = 0
-        self._flush_at: float | None = None
+        self._begun_s: float | None = None
+        self._lag = 0
         self._turn_records = _FEWEST
         self._closing = False
         self._wake = asyncio.Event()
@@ -92,6 +93,7 @@ class PartitionKeeper:
         self._inbox.append(batch)
         self._inbox_records += len(batch.records)
         self._inbox_bytes += batch.size_bytes
+        self._lag = batch.lag
         self._wake.set()
 
     @property
@@ -126,7 +128,8 @@ class PartitionKeeper:
     async def _next_turn(self) -> RecordBatch | None:
         """The next batch, or its beginning where it is long; None once a flush is due or the keeper closes."""
         while not self._inbox and not self._closing:
-            wait_s = None if self._flush_at is None else self._flush_at - monotonic()
+            due_s = self._due_s()
+            wait_s = None if due_s is None else due_s - monotonic()
             if wait_s is not None and wait_s <= 0:
                 return None
             self._wake.clear()
@@ -146,8 +149,8 @@ class PartitionKeeper:
         size_bytes = batch.size_bytes
         self._inbox_records -= len(batch.records)
         self._inbox_bytes -= size_bytes
-        if self._flush_at is None:
-            self._flush_at = monotonic() + self._settings.flush_interval_s
+        if self._begun_s is None:
+            self._begun_s = monotonic()
         if batch.records:
             began_s = thread_time()
             await self._fold.fold(batch.records)
@@ -160,13 +163,18 @@ class PartitionKeeper:
         await asyncio.sleep(0)  # a fold need not wait for anything, and the others want their turn
 
     def _is_due(self) -> bool:
-        if self._flush_at is None:
+        settings, due_s = self._settings, self._due_s()
+        if due_s is None:
             return False
-        settings = self._settings
-        if self._open_records >= settings.flush_max_records or self._open_bytes >= settings.flush_max_bytes:
-            return True
-        late_s = monotonic() - self._flush_at
-        return late_s >= (settings.flush_behind_s - settings.flush_interval_s if self._inbox else 0)
+        full = self._open_records >= settings.flush_max_records or self._open_bytes >= settings.flush_max_bytes
+        return full or monotonic() >= due_s
+
+    def _due_s(self) -> float | None:
+        """When what is folded must be flushed; None where nothing is."""
+        if self._begun_s is None:
+            return None
+        behind = self._inbox or self._lag >= self._settings.fetch_max_records
+        return self._begun_s + (self._settings.flush_behind_s if behind else self._settings.flush_interval_s)
 
     async def _flush(self) -> None:
         """All that was folded is committed and in the local stores; only then does the group's offset follow."""
@@ -174,7 +182,7 @@ class PartitionKeeper:
             return
         began = monotonic()
         await self._committer.commit(self._fold.flush(), self._folded)
-        self._flushed, self._open_records, self._open_bytes, self._flush_at = self._folded, 0, 0, None
+        self._flushed, self._open_records, self._open_bytes, self._begun_s = self._folded, 0, 0, None
         self._fold.flushed()
         self._on_flushed(self._flushed)
         metrics.FLUSHES.labels(self._committer.app).inc()
