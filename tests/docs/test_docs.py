@@ -44,7 +44,12 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
 
 
 def test_every_setting_that_a_page_names_exists() -> None:
-    known = {f"BEAAS_{name.upper()}" for name in Settings.model_fields} | {"BEAAS_CACHE_DIR", "BEAAS_LONG_TESTS"}
+    known = {f"BEAAS_{name.upper()}" for name in Settings.model_fields} | {
+        "BEAAS_CACHE_DIR",
+        "BEAAS_LONG_TESTS",
+        "BEAAS_SIM_SEED",
+        "BEAAS_SIM_SEEDS",
+    }
     for page in PAGES:
         named = set(re.findall(r"\bBEAAS_[A-Z_]+\b", page.read_text()))
         assert named <= known, page
