@@ -24,6 +24,7 @@ _INSTANT_SIZE_BYTES: Final = 8
 _MORE: Final = 0x80  # the bit of a varint's byte that says another one follows
 _EIGHT_TOP_BITS: Final = 0x8080808080808080
 _SEVEN_TOP_BITS: Final = 0x0080808080808080  # a varint of eight bytes: all but the last say that another one follows
+_SHORTEST: Final = 1 << 56  # of eight bytes, the last of which is not 0
 _NEGATIVE_OR_LONG: Final = 0x81  # of a zigzag varint's first byte
 _PRESENT: Final = 2  # the zigzag index of the union's second branch
 
@@ -67,6 +68,7 @@ def _read(payload: bytes) -> tuple[Usage, int] | None:
         count = payload[block]
         if (
             varint & _EIGHT_TOP_BITS != _SEVEN_TOP_BITS
+            or varint < _SHORTEST  # seven bytes would do: its hash would be another one
             or count & _NEGATIVE_OR_LONG
             or not (payload[5:instant].isascii() and payload[block:].isascii())
         ):

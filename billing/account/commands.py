@@ -35,6 +35,7 @@ from billing.period import tzdata_version
 from billing.statement import Line, Outcome, Refused, Statement
 from billing.subscription import Move, State
 
+ANY_TIME_US: Final = 1 << 62
 MOVING: Final = (
     SubscriptionStarted,
     PlanChanged,
@@ -221,11 +222,14 @@ def _make_room(one: Subscribed, counted: Sequence[Arrived]) -> None:
 
 
 def _count_again(books: Books, one: Subscribed, counted: Sequence[Arrived]) -> list[Refused]:
-    """Counts usage in one subscription; returns what no subscription counts any more."""
+    """Counts usage in one subscription; returns what no subscription counts any more.
+
+    It was counted when it arrived, so no shorter period of a new plan makes it too early.
+    """
     refused: list[Refused] = []
     for usage, position in counted:
         try:
-            readings = read([one], usage) if one.measures(usage) else None
+            readings = read([one], usage, ahead_us=ANY_TIME_US) if one.measures(usage) else None
         except RefusedUsage as refusal:
             others = [other for other in books.measuring(usage) if other is not one]
             if all(isinstance(other.window_at(usage.occurred_at_us), Refusal) for other in others):

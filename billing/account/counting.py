@@ -5,7 +5,7 @@ from typing import Final, TypeAlias
 
 from billing.account.books import Books
 from billing.account.identity import REFUSED, VOIDED, Seen, id_key, number_of
-from billing.account.subscribed import Refusal, Subscribed
+from billing.account.subscribed import AHEAD_US, TOO_EARLY, Refusal, Subscribed
 from billing.account.timeline import Timeline
 from billing.account.window import Reading, Window
 from billing.entry import Usage, UsageVoided
@@ -18,8 +18,16 @@ NOTHING: Final[tuple[Outcome, ...]] = ()
 """What there is to say where all is well."""
 
 
-def read(subscribed: Iterable[Subscribed], usage: Usage) -> Readings | None:
+def read(subscribed: Iterable[Subscribed], usage: Usage, *, ahead_us: int = AHEAD_US) -> Readings | None:
     """Returns what is read of the usage, before any of it is counted; None where it waits for its subscription.
+
+    What is too early for one subscription is refused by all: once its windows have come so far, nobody could tell that
+    it was not counted there.
+
+    Args:
+        subscribed: the subscriptions that it may be for.
+        usage: what a customer did.
+        ahead_us: how far after an open window it may have occurred.
 
     Raises:
         RefusedUsage: no window holds it, or a meter cannot read it.
@@ -32,8 +40,10 @@ def read(subscribed: Iterable[Subscribed], usage: Usage) -> Readings | None:
             continue
         window = one.timeline.current
         if window is None or not window.start_us <= at_us < window.end_us:
-            found = one.window_at(at_us)
+            found = one.window_at(at_us, ahead_us=ahead_us)
             if isinstance(found, Refusal):
+                if found.reason == TOO_EARLY:
+                    raise RefusedUsage(found.reason, found.detail)
                 refusal = refusal or found
                 continue
             window = found

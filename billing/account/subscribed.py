@@ -102,7 +102,7 @@ class Subscribed:
         """What it is priced by now; after the end, by what it was priced last."""
         return tariff(self.agreed)
 
-    def window_at(self, at_us: int) -> Window | Refusal:
+    def window_at(self, at_us: int, *, ahead_us: int = AHEAD_US) -> Window | Refusal:
         """Returns the window that holds the instant, opened ahead of time where it must be; or why there is none."""
         if at_us < self.start_us:
             return Refusal("before-start", f"subscription {self.subscription} starts {instant(self.start_us)}")
@@ -113,7 +113,7 @@ class Subscribed:
             return found
         current = self.timeline.current
         if current is not None and at_us >= current.end_us:
-            return self._ahead(current, at_us)
+            return self._ahead(current, at_us, ahead_us)
         if self.timeline.forgotten_us is not None and at_us < self.timeline.forgotten_us:
             days = self.usage_window_us // DAY_US
             return Refusal(
@@ -262,9 +262,9 @@ class Subscribed:
         """The total of a cell whose usage belongs elsewhere: whoever was told of it is told that it is 0."""
         return msgspec.structs.replace(self.total(cell), quantity="0", amount_minor=0)
 
-    def _ahead(self, current: Window, at_us: int) -> Window | Refusal:
-        if at_us >= current.end_us + AHEAD_US:
-            days = AHEAD_US // DAY_US
+    def _ahead(self, current: Window, at_us: int, ahead_us: int) -> Window | Refusal:
+        if at_us >= current.end_us + ahead_us:
+            days = ahead_us // DAY_US
             return Refusal(TOO_EARLY, f"it occurs more than {days} days after the open period; check its time")
         start_us, end_us = self.tariff.period_of(self.anchor_us, at_us)
         return self.timeline.add(max(start_us, current.end_us), end_us, self.tariff)

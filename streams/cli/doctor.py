@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from streams.cli.commands import progress_bar, reached_postgres
@@ -135,7 +136,7 @@ def show(examination: Examination) -> None:
     if examination.letters:
         out.print(_letters(examination))
     for note in examination.notes:
-        out.print(note)
+        out.print(note, markup=False)
     for one in examination.verdicts.values():
         for finding in one.findings:
             whose = f" [{finding.tenant}]" if finding.tenant else ""
@@ -149,7 +150,7 @@ def show(examination: Examination) -> None:
 def _invariants(examination: Examination) -> Table:
     table = Table("invariant", "says", "facts", "findings", box=None, pad_edge=False)
     for one in examination.verdicts.values():
-        table.add_row(one.invariant.id, one.invariant.title, _judged(one), str(one.found or ""))
+        table.add_row(one.invariant.id, one.invariant.title, escape(_judged(one)), str(one.found or ""))
     return table
 
 
@@ -162,12 +163,12 @@ def _judged(verdict: Verdict) -> str:
 def _lags(examination: Examination) -> Table:
     table = Table("who", "behind", "oldest", box=None, pad_edge=False)
     for lag in examination.lags:
-        table.add_row(lag.name, f"{lag.behind} {lag.unit}", f"{lag.waited_s} s" if lag.behind else "")
+        table.add_row(escape(lag.name), f"{lag.behind} {lag.unit}", f"{lag.waited_s} s" if lag.behind else "")
     return table
 
 
 def _letters(examination: Examination) -> Table:
     table = Table("dead letters of", "reason", "letters", box=None, pad_edge=False)
     for one in examination.letters:
-        table.add_row(one.tenant or "-", one.reason, str(one.letters))
+        table.add_row(escape(one.tenant) or "-", escape(one.reason), str(one.letters))
     return table

@@ -117,13 +117,21 @@ def _batches(topic: LetterTopic, waiting: frozenset[LetterId]) -> Iterator[list[
         for at, record in records:
             if at not in waiting or not isinstance(record, DeadLetter):
                 continue
-            batch.append((at, record))
-            size_bytes, left = size_bytes + len(record.value or b""), left - 1
-            if len(batch) >= BATCH_LETTERS or size_bytes >= BATCH_BYTES or not left:
+            letter_bytes = _size_bytes(record)
+            if batch and (len(batch) >= BATCH_LETTERS or size_bytes + letter_bytes > BATCH_BYTES):
                 yield batch
                 batch, size_bytes = [], 0
+            batch.append((at, record))
+            size_bytes, left = size_bytes + letter_bytes, left - 1
             if not left:
-                return
+                break
+    if batch:  # also where a letter that was chosen is not there any more
+        yield batch
+
+
+def _size_bytes(letter: DeadLetter) -> int:
+    headers = sum(len(one.key) + len(one.value or b"") for one in letter.headers)
+    return len(letter.key or b"") + len(letter.value or b"") + headers
 
 
 def _starts(asked: frozenset[LetterId]) -> dict[int, int]:

@@ -393,3 +393,33 @@ def test_a_window_goes_as_soon_as_the_next_one_has_taken_its_level_over() -> Non
     assert cells(journal) == 2
     journal.pause("2026-04-15")
     assert cells(journal) == 1
+
+
+def test_what_is_too_early_for_one_subscription_is_counted_by_none() -> None:
+    """Else it would look as if the other one had counted it, once its windows have come so far."""
+    journal = Journal()
+    journal.start("2026-01-01", terms(per_unit(), period="P1Y"), subscription="yearly")
+    journal.start("2026-01-01", terms(per_unit()), subscription="monthly")
+    (refused,) = journal.use("far", "2027-05-20", "5")
+    assert isinstance(refused, Refused)
+    assert refused.reason == "too-early"
+    journal.cancel("2026-01-15", "yearly")
+    assert journal.use("near", "2026-01-20", "7") == []
+    for month in ("02", "03", "04", "05", "06"):
+        journal.close(f"2026-{month}-01", "monthly")
+    assert journal.use("far again", "2027-05-20", "5") == []
+    assert journal.void("far again") == []
+
+
+def test_what_was_counted_is_not_too_early_for_a_shorter_period() -> None:
+    journal = Journal(reload=True)
+    journal.start("2026-01-01", terms(per_unit(), period="P1Y"), subscription="a")
+    journal.start("2026-01-01", terms(per_unit(), period="P1Y"), subscription="b")
+    assert journal.use("far", "2027-12-20", "5") == []
+    journal.change("2026-02-01", terms(per_unit(), plan="q"), "b")
+    journal.change("2026-02-10", terms(per_unit(), plan="r"), "b")
+    ends = [f"{2026 + month // 12}-{month % 12 + 1:02}-01" for month in range(2, 25)]
+    for end in ends:
+        journal.close(end, "b")
+    assert ("usage", "m", "5", "500", "2027-12-01", "2028-01-01") in brief(journal.statements[-1])
+    assert journal.void("far") == []

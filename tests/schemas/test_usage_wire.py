@@ -126,6 +126,19 @@ def test_mutated_usage_is_read_as_fastavro_reads_it_or_refused_with_it(usage: Us
             case _:
                 payload[place : place + 1] = rnd.randbytes(1)
     assert by_codec(CODEC, bytes(payload)) == by_fastavro(bytes(payload))
+    named = read_named(bytes(payload))
+    assert named is None or named[1:] == (usage_key(named[0]), usage_digest(named[0]))
+
+
+def test_an_instant_that_takes_a_byte_too_many_is_named_by_what_it_says() -> None:
+    early = msgspec.structs.replace(FLIGHT, occurred_at_us=190_944_000_000_000, properties={})
+    zigzag = early.occurred_at_us << 1
+    minimal = bytes([*(zigzag >> shift & 127 | 128 for shift in range(0, 42, 7)), zigzag >> 42])
+    longer = bytes([*minimal[:-1], minimal[-1] | 128, 0])
+    payload = framed(early)
+    assert minimal in payload
+    twin = payload.replace(minimal, longer)
+    assert CODEC.decode_named(twin) == CODEC.decode_named(payload) == (early, usage_key(early), usage_digest(early))
 
 
 @given(st.binary(max_size=60))
