@@ -1,6 +1,6 @@
 """How many seeds see each planted bug, and how fast the simulation is.
 
-Run by `python -m tests.simulation.detections [SEEDS [BUG ...]]`.
+Run by `python -m tests.simulation.detections [SEEDS [BUG ...]]`; the seeds are fresh, and are printed.
 """
 
 # ruff: noqa: T201 - a script
@@ -20,11 +20,12 @@ from tests.simulation.run import SESSION_S, Scale, Simulation
 
 def main() -> None:
     """Prints a line for each bug, and the measures."""
-    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    seeds = seeded.fresh_seeds(int(sys.argv[1]) if len(sys.argv) > 1 else 100)
+    print(f"BEAAS_SIM_SEED={seeds[0]} BEAAS_SIM_SEEDS={len(seeds)}")
     wanted = sys.argv[2:] or ["none", *PLANTED]
     for name in wanted:
         began = process_time()
-        ended = [seeded.run(seed, PLANTED.get(name, nullcontext)) for seed in range(seeds)]
+        ended = [seeded.run(seed, PLANTED.get(name, nullcontext)) for seed in seeds]
         by: Counter[str] = Counter()
         for one in ended:
             by.update({wrong[:3] if wrong.startswith("I") else "no end" for wrong in one.wrong})
@@ -32,7 +33,7 @@ def main() -> None:
         deaths = sum(one.happened["death"] for one in ended)
         seen = sum(bool(one.wrong) for one in ended)
         print(
-            f"{name:<28}{seen:>4} of {seeds}  {dict(by.most_common())}  "
+            f"{name:<28}{seen:>4} of {len(seeds)}  {dict(by.most_common())}  "
             f"{process_time() - began:.0f} s CPU, {steps} steps, {deaths} deaths, {events} events",
             flush=True,
         )

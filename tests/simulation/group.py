@@ -8,10 +8,16 @@ from tests.simulation.world import Process, World
 
 @dataclass(slots=True, eq=False)
 class Member:
-    """One instance in the group: its process, and what tells it that the group is changing."""
+    """One instance in the group: its process, in which incarnation, and what tells it that it has to join again."""
 
     process: Process
+    start: int
     rebalance: Callable[[], None]
+
+    @property
+    def lives(self) -> bool:
+        """Whether this incarnation runs (a stalled one does)."""
+        return self.process.alive and self.process.starts == self.start
 
 
 @dataclass(slots=True)
@@ -38,8 +44,8 @@ class Group:
         One that comes back before its silence was noticed gets its part back, and nobody else is disturbed.
         """
         known = self._members.get(name)
-        quick_return = not self._changing and name in self.assignment and known is not None
-        if quick_return and known is not None and not known.process.alive:
+        is_back = known is not None and not known.lives
+        if is_back and not self._changing and name in self.assignment:
             self._members[name] = member
             return self.generation - 1
         self._joined[name] = member
@@ -59,16 +65,25 @@ class Group:
 
     def silent(self, name: str, process: Process) -> None:
         """Nothing is heard of an instance from now on: after the session's time it is out."""
-        start = process.starts
+        since = process.silences
 
         def expire() -> None:
-            back = process.awake and process.alive and process.starts != start
-            if back or name not in self._members or (process.awake and process.alive):
-                return
-            self.world.note(f"{name} is out of its group")
-            self.leave(name)
+            member = self._members.get(name)
+            if process.silences == since and process.is_silent and member is not None:
+                self.world.note(f"{name} is out of its group")
+                self.leave(name)
+                self._tell_removed(member)
 
         self.world.after(self.session_s, expire)
+
+    def _tell_removed(self, member: Member) -> None:
+        """A zombie hears that it is out from the answer to a heartbeat, some time after it wakes up."""
+        if not member.lives:
+            return
+        if member.process.awake:
+            member.rebalance()
+        else:
+            self.world.after(self.session_s / 4, lambda: self._tell_removed(member))
 
     def shake(self) -> None:
         """A rebalance for no reason, as there are some in practice."""
@@ -89,7 +104,7 @@ class Group:
     def _finish(self, generation: int) -> None:
         if not self._changing or generation != self.generation:
             return
-        waiting = {name: member for name, member in self._joined.items() if member.process.alive}
+        waiting = {name: member for name, member in self._joined.items() if member.lives}
         self._changing, self._members, self._joined = False, waiting, {}
         self.generation += 1
         names = sorted(waiting)

@@ -128,26 +128,28 @@ def step_id(account: Account, number: int, at_us: int) -> StepId:
 def of_entries(entries: Iterable[Entry]) -> list[Act]:
     """The acts of one account that make these entries, in their order of arrival.
 
-    Usage that a command before it has shut out must not overtake that command on its way to the journal. Nor may a
-    command that waits at no barrier overtake late usage before it: it may draw an invoice at once, and which invoice
-    an adjustment stands on is part of what is compared.
+    Late usage, whose window is shut already, and the commands of a subscription keep their order on their way to the
+    journal: each may draw an invoice at once, and which invoice an adjustment stands on is part of what is compared.
+    What ends a window waits for usage by itself; before any other command late usage is waited for here.
     """
     acts: list[Act] = []
-    shut_us, shut_by, awaited, is_late = 0, "", "", False
+    shut_us, newest, awaited, is_late = 0, "", "", False
     for entry in entries:
         if isinstance(entry, Usage):
             if entry.occurred_at_us < shut_us:
                 is_late = True
-                if awaited != shut_by:
-                    acts.append(Await(shut_by))
-                    awaited = shut_by
+                if awaited != newest:
+                    acts.append(Await(newest))
+                    awaited = newest
             acts.append(Send(entry))
             continue
         if isinstance(entry, ENDS_A_WINDOW):
-            shut_us, shut_by = max(shut_us, entry.at_us), entry.command_id
+            shut_us, is_late = max(shut_us, entry.at_us), False
         elif is_late and isinstance(entry, Command):
             acts.append(Drain())
             is_late = False
+        if isinstance(entry, Command):
+            newest = entry.command_id
         acts.append(Accept(entry))
     return acts
 

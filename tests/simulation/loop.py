@@ -39,7 +39,7 @@ class ProcessLoop:
         self._ready: deque[asyncio.Handle] = deque()
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._count = 0
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], None] = {}  # a set's order hangs on addresses
         self.doomed = False
 
     # What asyncio asks of a loop ------------------------------------------------------------------------------------
@@ -96,8 +96,8 @@ class ProcessLoop:
     ) -> asyncio.Task[T]:
         """See `asyncio.AbstractEventLoop`."""
         task = asyncio.Task(coro, loop=self._as_loop, name=name, context=context)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(lambda done: self._tasks.pop(done, None))
         return task
 
     # What the world asks of it --------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from hashlib import sha256
 from random import Random, SystemRandom
 from typing import Any, Final
 
@@ -26,12 +27,14 @@ class Ended:
     Attributes:
         wrong: findings, or that it did not end.
         trace: a checksum of everything that happened.
+        left: a digest of all that stands in logs and tables at the end.
         happened: how often what kind of trouble came.
     """
 
     seed: int
     wrong: list[str]
     trace: int
+    left: str
     steps: int
     happened: Counter[str]
     events: int
@@ -48,7 +51,16 @@ def run(seed: int, plant: Callable[[], AbstractContextManager[Any]] = nullcontex
     except Stuck as stuck:
         wrong = [str(stuck)]
     world = simulation.world
-    return Ended(seed, wrong, world.trace, world.steps, world.happened, history.events)
+    return Ended(seed, wrong, world.trace, _left(simulation), world.steps, world.happened, history.events)
+
+
+def _left(simulation: Simulation) -> str:
+    digest, broker, database = sha256(), simulation.broker, simulation.database
+    for place, log in sorted(broker.logs.items()):
+        digest.update(repr((place, log.entries, sorted(log.aborted))).encode())
+    stands = sorted(broker.offsets.items()), list(database.commands.values()), database.issued, database.wal
+    digest.update(repr(stands).encode())
+    return digest.hexdigest()
 
 
 def fresh_seeds(count: int) -> list[int]:

@@ -70,7 +70,9 @@ class Stories:
         return [
             f"{tenant}: {difference}"
             for tenant, scenario in self._scenarios.items()
-            for difference in _compared(scenario, [one for one in drawn if one.statement.tenant == tenant], credit)
+            for difference in _compared(
+                tenant, scenario, [one for one in drawn if one.statement.tenant == tenant], credit
+            )
         ]
 
     def _renamed(self, entry: Entry, tenant: str, turn: int) -> Entry:
@@ -88,9 +90,10 @@ def _held(tenant: str, number: int, given: GrantCredit, at: datetime, money: Cur
     return (tenant, given.customer), Held(grant, str(money.code), micros(at))
 
 
-def _compared(scenario: Scenario, drawn: list[Invoice], credit: dict[Account, dict[str, Held]]) -> Iterable[str]:
+def _compared(
+    tenant: str, scenario: Scenario, drawn: list[Invoice], credit: dict[Account, dict[str, Held]]
+) -> Iterable[str]:
     issuing = Issuing(currency(scenario.tenant.currency))
-    tenant = drawn[0].statement.tenant if drawn else ""
     for (owner, customer), held in credit.items():
         if owner == tenant:
             issuing._grants[CustomerId(customer)] = [one.grant for one in held.values()]

@@ -7,10 +7,10 @@ committing. What Faust and aiokafka would do between them is a queue, a coordina
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from faust.types import TP
 
@@ -67,7 +67,6 @@ class SimConsumer:
     force_commit: Any = BatchConsumer.force_commit
     commit_now: Any = BatchConsumer.commit_now
     _seek_all: Any = BatchConsumer._seek_all
-    _batches: Any = BatchConsumer._batches
     _message: Any = BatchConsumer._message
     _rewind_unseen: Any = BatchConsumer._rewind_unseen
 
@@ -120,6 +119,11 @@ class SimConsumer:
 
     def _position(self, tp: TP) -> int:
         return self._read.get(tp, 0)
+
+    def _batches(self, records: Mapping[TP, list[Any]], fetched: Iterable[TP]) -> Iterator[RecordBatch]:
+        """See `BatchConsumer._batches`; it walks a set, whose order differs from process to process."""
+        batches: Iterator[RecordBatch] = BatchConsumer._batches(cast("Any", self), records, sorted(fetched))
+        return batches
 
     async def commit(self) -> bool:
         """As Faust does it: through the driver's hook."""
@@ -220,9 +224,9 @@ class SimApp:
         self._deliveries: asyncio.Queue[RecordBatch] = asyncio.Queue()
         process = machine.world.current
         assert process is not None
-        member = Member(process, lambda: machine.world.inside(process, lambda _: self._changed.set()))
+        member = Member(process, process.starts, lambda: machine.world.inside(process, lambda _: self._changed.set()))
         process.stop = self._stop
-        process.on_death = lambda: self.group.silent(instance, process)
+        process.on_death = process.on_stall = lambda: self.group.silent(instance, process)
         others = [asyncio.create_task(one) for one in (self._pump(), self._hand_on(), self._tell())]
         while not self._stopping:
             self._changed.clear()
@@ -237,14 +241,17 @@ class SimApp:
         self._changed.set()
 
     async def _join(self, instance: str, member: Member) -> None:
+        """As often as it takes: who slept while the group came to an end of its change is not in it."""
         world, group = self.machine.world, self.group
-        before: int = await world.op(f"join {self.app_id}", lambda: group.join(instance, member))
-        part, generation = await world.op(
-            "be assigned",
-            lambda: (group.assignment.get(instance, []), group.generation),
-            when=lambda: group.generation > before,
-            timeout_s=4 * group.rebalance_s,
-        )
+        part, generation, is_in = [], -1, False
+        while not is_in:
+            before: int = await world.op(f"join {self.app_id}", lambda: group.join(instance, member))
+            part, generation, is_in = await world.op(
+                "be assigned",
+                lambda: (group.assignment.get(instance, []), group.generation, instance in group.assignment),
+                when=lambda before=before: group.generation > before,  # type: ignore[misc]
+                timeout_s=4 * group.rebalance_s,
+            )
         self.assigned = {TP(self._source, partition) for partition in part}
         self.consumer_generation_id = generation
 

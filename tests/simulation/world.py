@@ -45,6 +45,7 @@ class Process:
         main: makes what it runs, at each start.
         immortal: whether faults pass it by.
         on_death: told after each death.
+        on_stall: told when it begins to sleep.
         stop: asks it to end gracefully, where it can.
     """
 
@@ -52,15 +53,23 @@ class Process:
     main: Callable[[], Coroutine[Any, Any, None]]
     immortal: bool = False
     on_death: Callable[[], None] | None = None
+    on_stall: Callable[[], None] | None = None
     stop: Callable[[], None] | None = None
     loop: ProcessLoop | None = None
     awake: bool = True
     starts: int = 0
+    silences: int = 0
+    """How often it died or was stalled."""
 
     @property
     def alive(self) -> bool:
         """Whether it runs (a stalled one does)."""
         return self.loop is not None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nobody hears of it."""
+        return self.loop is None or not self.awake
 
 
 @dataclass(slots=True, eq=False)
@@ -212,6 +221,7 @@ class World:
         self.happened["death"] += 1
         self.note(f"{process.name} dies")
         loop, process.loop, process.awake = process.loop, None, True
+        process.silences += 1
         mine = [operation for operation in self._pending if operation.process is process]
         self._pending = [operation for operation in self._pending if operation.process is not process]
         self._arrive(mine)
@@ -228,6 +238,9 @@ class World:
         self.happened["stall"] += 1
         self.note(f"{process.name} stalls")
         process.awake = False
+        process.silences += 1
+        if process.on_stall is not None:
+            process.on_stall()
         if operation is not None:
             for waiting in self._pending:
                 waiting.frozen = waiting.frozen or waiting.process is process
