@@ -71,16 +71,27 @@ def position_facts(one: Standing) -> Iterator[PositionFact]:
 
 
 def group_lag(kafka: Kafka, one: Standing, ends: Mapping[Place, Span], now: datetime) -> LagFact:
-    """Returns how far a group is behind the end of its source; ends of transactions are nothing to read."""
-    behind = [
-        Span(place, max(span.start, one.committed.get(place, 0)), span.end)
-        for place, span in ends.items()
-        if place.topic == one.group.source
-    ]
-    first_ms = kafka.first_ms(behind)
-    records = sum(span.end - span.start for span in behind if span.place in first_ms)
-    waited_s = int(now.timestamp()) - min(first_ms.values(), default=0) // 1000
-    return LagFact(f"group {one.group.name} on {one.group.source}", records, "records", waited_s if records else 0)
+    """Returns how far a group is behind the end of its source; ends of transactions are nothing to read.
+
+    What a transaction that does not end keeps from the group is not before the ends that it sees, and counts too.
+    """
+    sources = [span for place, span in ends.items() if place.topic == one.group.source]
+    behind = [Span(span.place, max(span.start, one.committed.get(span.place, 0)), span.end) for span in sources]
+    held = kafka.held_back([span.place for span in sources])
+    readable_ms, held_ms = kafka.first_ms(behind), kafka.first_ms(held.values(), committed=False)
+    late = [span for span in behind if span.place in readable_ms] + [held[place] for place in held_ms]
+    first_ms = [*readable_ms.values(), *held_ms.values()]
+    waited_s = int(now.timestamp()) - min(first_ms, default=0) // 1000
+    records = sum(span.end - span.start for span in late)
+    name = f"group {one.group.name} on {one.group.source}{_held_at([held[place] for place in held_ms])}"
+    return LagFact(name, records, "records", waited_s if records else 0)
+
+
+def _held_at(held: Sequence[Span]) -> str:
+    if not held:
+        return ""
+    places = ", ".join(f"{span.place.partition}/{span.start}" for span in sorted(held))
+    return f" (an open or unfinished transaction holds readers back at {places})"
 
 
 async def slot_lags(url: str, prefix: str, shards: int, now: datetime, examination: Examination) -> None:

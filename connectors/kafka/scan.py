@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import uuid4
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _TIMEOUT_S: Final = 10.0
 _SILENT_S: Final = 30.0
 _GATHERED_S: Final = 0.1
+_UNDER_WAY_S: Final = 3.0  # a flush is over well before that
+_LOOK_AGAIN_S: Final = 0.2
 _RECORDS_AT_ONCE: Final = 5_000
 _QUEUED_KIB: Final = 32 << 10  # what the client fetches ahead: bounds its memory
 
@@ -57,8 +59,25 @@ class Kafka:
         from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # noqa: PLC0415 - as above
 
         firsts = self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]  # has no annotations
-        lasts = self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]  # as above
+        lasts = self._ends(places)
         return {place: Span(place, firsts[place], lasts[place]) for place in places}
+
+    def held_back(self, places: Sequence[Place]) -> dict[Place, Span]:
+        """Returns what no reader of committed records is given, though it stands in the log: a transaction is open.
+
+        A transaction that is under way gets some seconds to end. Where one was never finished, the stable offset, at
+        which such a span begins, is the end that readers see: by it alone nobody would be behind.
+        """
+        if not places:
+            return {}
+        stable = self._ends(places)
+        found = {place: end for place, end in self._ends(places, committed=False).items() if end > stable[place]}
+        patient_until = monotonic() + _UNDER_WAY_S
+        while found and monotonic() < patient_until:
+            sleep(_LOOK_AGAIN_S)
+            now = self._ends(list(found))
+            found = {place: end for place, end in found.items() if now[place] == stable[place]}
+        return {place: Span(place, stable[place], end) for place, end in found.items()}
 
     def committed(self, group: str, places: Sequence[Place]) -> dict[Place, int]:
         """Returns what a consumer group has committed, having waited for open transactions; not where nothing is."""
@@ -91,13 +110,14 @@ class Kafka:
                 if not left:
                     return
 
-    def first_ms(self, spans: Iterable[Span]) -> dict[Place, int]:
+    def first_ms(self, spans: Iterable[Span], *, committed: bool = True) -> dict[Place, int]:
         """Returns the time of the first record of each span; not where there is none but ends of transactions."""
         left = {span.place: span.end for span in spans if span.start < span.end}
         found: dict[Place, int] = {}
         if not left:
             return found
-        with self._reading(span for span in spans if span.place in left) as batches:
+        reading = self._reading((span for span in spans if span.place in left), committed=committed)
+        with reading as batches:
             for messages in batches:
                 for message in messages:
                     place, offset, ended = _met(message)
@@ -109,14 +129,14 @@ class Kafka:
         return found
 
     @contextmanager
-    def _reading(self, spans: Iterable[Span]) -> Iterator[Iterator[list["Message"]]]:
+    def _reading(self, spans: Iterable[Span], *, committed: bool = True) -> Iterator[Iterator[list["Message"]]]:
         from confluent_kafka import Consumer, TopicPartition  # noqa: PLC0415 - as above
 
         consumer = Consumer(
             {
                 "bootstrap.servers": self._bootstrap_servers,
                 "group.id": f"doctor-{uuid4().hex}",  # joined by nobody: the client wants a name
-                "isolation.level": "read_committed",
+                "isolation.level": "read_committed" if committed else "read_uncommitted",
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "fetch.wait.max.ms": 20,  # an end is told only when the broker answers, half a second by default
@@ -148,13 +168,20 @@ class Kafka:
             elif monotonic() - heard_at > _SILENT_S:
                 raise KafkaUnreachable(f"Kafka at {self._bootstrap_servers}: silent for {_SILENT_S:g} s")
 
-    def _offsets(self, places: Sequence[Place], spec: object) -> dict[Place, int]:
+    def _ends(self, places: Sequence[Place], *, committed: bool = True) -> dict[Place, int]:
+        """Where partitions end: for those who read what is committed, or in truth."""
+        from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # noqa: PLC0415 - as above
+
+        return self._offsets(places, OffsetSpec.latest(), committed=committed)  # type: ignore[no-untyped-call]  # as above
+
+    def _offsets(self, places: Sequence[Place], spec: object, *, committed: bool = True) -> dict[Place, int]:
         from confluent_kafka import IsolationLevel, TopicPartition  # noqa: PLC0415 - as above
 
+        isolation = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
         with self._translated():
             answers = self._admin.list_offsets(
                 {TopicPartition(*place): spec for place in places},  # type: ignore[misc]  # its own type
-                isolation_level=IsolationLevel.READ_COMMITTED,
+                isolation_level=isolation,
                 request_timeout=_TIMEOUT_S,
             )
             return {Place(at.topic, at.partition): one.result(_TIMEOUT_S).offset for at, one in answers.items()}

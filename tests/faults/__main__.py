@@ -20,7 +20,7 @@ from tests.faults.levers.catalogue import BY_ID, FAULTS, Fault
 from tests.faults.rig.fleet import Size
 from tests.faults.rig.plan import Plan, draw_plan
 from tests.faults.rig.planted import BUGS
-from tests.faults.rig.report import Report
+from tests.faults.rig.report import Report, commit
 from tests.faults.rig.session import session
 
 RATE_PER_S: Final = 400.0
@@ -77,8 +77,14 @@ def faults(  # noqa: PLR0913 - the options of a command
     )
     out.print(f"seed {seed}: {len(plan.strikes)} strikes, {plan.events} events")
     directory = Path(tempfile.mkdtemp(prefix="beaas-faults-"))
-    report = asyncio.run(_run(plan, known, size, directory, rate=rate, plant=plant))
-    report.show(out, _again(seed, sys.argv[1:]))
+    again = _again(seed, sys.argv[1:])
+    try:
+        report = asyncio.run(_run(plan, known, size, directory, rate=rate, plant=plant))
+    except BaseException:
+        out.print(f"the run was given up: seed {seed}, commit {commit()}; again: {again}")
+        out.print(f"logs and history: {directory}")
+        raise
+    report.show(out, again)
     if report.well and not keep:
         remove_files_elsewhere(directory / "servers" / "postgres")
         shutil.rmtree(directory, ignore_errors=True)

@@ -11,7 +11,7 @@ from connectors.embedded.ports import remembered_ports
 from tests.faults.rig.links import Links, carried
 from tests.faults.rig.proxy import LOOPBACK, LinkSpec, Mode, Setting, Way
 
-AT_ONCE_S, NEVER_S = 3.0, 0.3
+AT_ONCE_S, NEVER_S = 60.0, 0.3
 
 
 class Echo:

@@ -88,6 +88,8 @@ class Account:
         self._commands: set[str] = set()
         self._first: dict[Identity, tuple[Content, Record]] = {}
         self._repeats: dict[Identity, list[Record]] = defaultdict(list)
+        self._others: dict[Identity, list[Record]] = defaultdict(list)
+        self._poisoned: set[Identity] = set()
         self._voided: set[Identity] = set()
         self._live_at: dict[Identity, set[str]] = {}
         self._asked_until = -1
@@ -128,7 +130,9 @@ class Account:
         if known is None:
             return  # nobody sent it: the accounting of the journal says so
         if known.reason and known.reason not in NOT_BILLED:
-            self.bill.letters.append(ExpectedLetter(record, frozenset({known.reason})))
+            repeated = identity in self._poisoned  # two that wait for their subscription's start are one
+            self._poisoned.add(identity)
+            self.bill.letters.append(ExpectedLetter(record, frozenset({known.reason}), needed=not repeated))
             return
         if identity in self._voided:
             return
@@ -139,7 +143,7 @@ class Account:
             self.bill.duplicates += 1
             self._repeats[identity].append(record)
         else:
-            self.bill.letters.append(ExpectedLetter(record, frozenset({"conflict"})))
+            self._others[identity].append(record)
 
     def _count(self, identity: Identity, known: Known, record: Record) -> None:
         self._first[identity] = known.content, record
@@ -229,6 +233,7 @@ class Account:
             self._do(due)
         self._check_voids()
         self.bill.letters += self._without_a_window()
+        self.bill.letters += self._with_other_content()
         self.bill.invoices = self._story.expected
         self.bill.totals = list(self._story.totals())
 
@@ -250,6 +255,14 @@ class Account:
             yield ExpectedLetter(record, NOT_BILLED)
             for repeat in self._repeats[identity]:
                 yield ExpectedLetter(repeat, NOT_BILLED, needed=False)
+
+    def _with_other_content(self) -> Iterator[ExpectedLetter]:
+        """What came second under an id; where the first had no window, its id may be forgotten, as no bill has it."""
+        for identity, others in self._others.items():
+            first = self._first[identity][0]
+            forgotten = frozenset() if self._is_billed(first, self._live_at[identity]) else NOT_BILLED
+            for record in others:
+                yield ExpectedLetter(record, forgotten | {"conflict"})
 
     def _is_billed(self, content: Content, live: set[str]) -> bool:
         at = _EPOCH + timedelta(microseconds=content.at_us)

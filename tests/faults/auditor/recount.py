@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from tests.faults.auditor.usage_id import MODULUS, number_of
 from tests.faults.history.log import Content
+from tests.oracle.credit import Grant
 from tests.oracle.lines import Line
 from tests.oracle.meters import Event, Group, group_of, matches
 from tests.oracle.numbers import Raw, decimal
@@ -81,6 +82,8 @@ class Recount(Story):
     expected: list[ExpectedInvoice] = field(default_factory=list)
     used: dict[str, list[ExpectedTotal]] = field(default_factory=dict)
     """By subscription: what came after its end counts no more."""
+    _given: dict[int, tuple[Grant, datetime]] = field(default_factory=dict)
+    """What negative sums gave to the credit, and at which invoice's moment."""
 
     def count(self, content: Content) -> None:
         """The event arrives now."""
@@ -92,8 +95,7 @@ class Recount(Story):
     def issue(self, code: str, at: datetime, lines: Sequence[Line]) -> None:
         """As the story; and it is kept with what its lines count."""
         already = len(self.invoices)
-        # Not super(): a dataclass with slots is another class than the one that a method without arguments means.
-        Story.issue(self, code, at, lines)
+        self._issue(code, at, lines)
         if len(self.invoices) == already:
             return
         one, subscription = self.invoices[-1], self.subscriptions[code]
@@ -113,6 +115,17 @@ class Recount(Story):
             lines=tuple(self._line(subscription, line, by_window) for line in lines),
         )
         self.expected.append(invoice)
+
+    def _issue(self, code: str, at: datetime, lines: Sequence[Line]) -> None:
+        """Credit that a later moment gave is not drawn on: what was due first may be issued second."""
+        credit = self.credit_of(self.subscriptions[code].customer)
+        later = [one for one in credit.grants if id(one) in self._given and self._given[id(one)][1] > at]
+        credit.grants = [one for one in credit.grants if not any(one is other for other in later)]
+        known = len(credit.grants)
+        # Not super(): a dataclass with slots is another class than the one that a method without arguments means.
+        Story.issue(self, code, at, lines)
+        self._given |= {id(grant): (grant, at) for grant in credit.grants[known:]}
+        credit.grants += later
 
     def cancel(self, at: datetime, raw: Raw) -> None:
         """As the story; and what was used of the subscription is final."""

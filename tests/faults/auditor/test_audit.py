@@ -22,6 +22,7 @@ from tests.faults.history.log import Line, read_history
 from tests.faults.history.script import Shape
 from tests.support.pipeline import Pipeline
 
+pytestmark = pytest.mark.timeout(900)  # a whole history goes through the pipeline first, on whatever machine
 SHAPE = Shape(tenants=3, customers=3, stretches=6, events=30)
 ACKNOWLEDGED = 2_000
 SEED = 11

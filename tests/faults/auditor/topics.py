@@ -28,7 +28,15 @@ class Topics:
         self._servers = environment["BEAAS_KAFKA_BOOTSTRAP_SERVERS"]
         self._registry = SchemaRegistryClient({"url": environment["BEAAS_SCHEMA_REGISTRY_URL"]})
         self._schemas: dict[int, Any] = {}
-        self._asks = Consumer({"bootstrap.servers": self._servers, "group.id": "audit-asks", "log_level": 0})
+        self._asks = Consumer(
+            {
+                "bootstrap.servers": self._servers,
+                "group.id": "audit-asks",
+                "log_level": 0,
+                # by default it is told the last stable offset: behind an unfinished transaction nobody would be behind
+                "isolation.level": "read_uncommitted",
+            }
+        )
         self._admin = AdminClient({"bootstrap.servers": self._servers, "log_level": 0})
 
     def close(self) -> None:
@@ -37,7 +45,7 @@ class Topics:
         self._registry.close()
 
     def ends(self, topic: str) -> dict[int, int]:
-        """Where each partition ends."""
+        """Where each partition ends, whatever readers of committed records are given of it."""
         name = self.prefix + topic
         partitions = self._asks.list_topics(name, timeout=_ANSWER_WITHIN_S).topics[name].partitions
         return {

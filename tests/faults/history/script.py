@@ -257,12 +257,16 @@ class Tenant:
         parts, lot = life.within(start, until), self.random.random()
         if lot < 0.05:
             parts = life.within(start - _LATEST, start) or parts
-        elif lot < 0.08 and number + 2 < len(self.stops) and not life.paused and parts:
+        elif lot < 0.08 and number + 2 < len(self.stops) and not self._waits_for_another(life) and parts:
             parts = life.within(until, self.stops[number + 2])
         if not parts:
             return None
         content = self._content(life, self._moment(life.customer, *self.random.choice(parts)))
         return replace(content, subscription=life.code) if self._chance(0.25) else content
+
+    def _waits_for_another(self, life: Life) -> bool:
+        """Whether one of the customer's subscriptions is paused: usage ahead of time could overtake its resumption."""
+        return any(one.paused and not one.canceled for one in self.lives if one.customer == life.customer)
 
     def _moment(self, customer: str, start: datetime, until: datetime) -> datetime:
         """An instant at which the customer does nothing else: the order of two events would be open."""

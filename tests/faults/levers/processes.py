@@ -7,8 +7,8 @@ from tests.faults.levers.lever import Lever, NotStruck, until
 from tests.faults.rig.points import TAKEOVER, Action, Armed
 from tests.faults.rig.site import Site
 
-_REACHED_WITHIN_S = 45.0
-_READY_WITHIN_S = 90.0
+_REACHED_WITHIN_S = 180.0
+_READY_WITHIN_S = 240.0
 
 _LEADER = """
 SELECT pg_terminate_backend(pid) FROM pg_locks

@@ -3,12 +3,15 @@
 import asyncio
 import os
 import resource
+import shutil
 import signal
+import subprocess
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from connectors.embedded.errors import ServerError
 from connectors.embedded.server import Server
-from tests.faults.levers.lever import Lever
+from tests.faults.levers.lever import Lever, NotStruck
 from tests.faults.rig.site import Site
 
 _ATTEMPTS = 3
@@ -95,7 +98,36 @@ async def started(server: Server) -> None:
 
 
 def limit_files(pid: int, limit_bytes: int | None) -> None:
-    """No file of the process can grow beyond this any more; None: as large as it likes."""
-    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    """No file of the process can grow beyond this any more; None: as large as it likes.
+
+    Raises:
+        NotStruck: the process is another account's, and `prlimit`, run as that account, is not there or cannot do it.
+        OSError: there is no such process any more.
+    """
+    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE) if _is_ours(pid) else (0, resource.RLIM_INFINITY)
     soft = hard if limit_bytes is None else limit_bytes
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (soft, hard))
+    if _is_ours(pid):
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (soft, hard))
+        return
+    if (tool := shutil.which("prlimit")) is None:
+        raise NotStruck("there is no prlimit (util-linux) to limit the files of another account's process")
+    told = "unlimited" if soft == resource.RLIM_INFINITY else str(soft)
+    owner = Path(f"/proc/{pid}").stat()
+    ran = subprocess.run(
+        [tool, f"--pid={pid}", f"--fsize={told}:"],
+        user=owner.st_uid,
+        group=owner.st_gid,
+        extra_groups=[],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ran.returncode:
+        os.kill(pid, 0)  # it may have ended meanwhile
+        raise NotStruck(f"prlimit of {pid}: {ran.stderr.strip()}")
+
+
+def _is_ours(pid: int) -> bool:
+    """Whether the process runs under our account: root needs one more right for what another account runs."""
+    return Path(f"/proc/{pid}").stat().st_uid == os.getuid()

@@ -21,8 +21,8 @@ from tests.faults.rig.points import DIRECTORY, Trigger
 _ROLE: Final = str(Path(__file__).with_name("role.py"))
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 5.0
-_DRAIN_WITHIN_S: Final = 30.0
-_READY_WITHIN_S: Final = 120.0
+_DRAIN_WITHIN_S: Final = 60.0
+_READY_WITHIN_S: Final = 240.0
 _LOOK_AGAIN_S: Final = 0.05
 
 

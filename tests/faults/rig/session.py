@@ -12,7 +12,7 @@ from tests.faults.rig.judge import judge
 from tests.faults.rig.links import Links
 from tests.faults.rig.plan import Plan
 from tests.faults.rig.report import Report
-from tests.faults.rig.run import Run
+from tests.faults.rig.run import Bounds, Run
 from tests.faults.rig.servers import ServersWithDoors
 from tests.faults.rig.site import servers_with_links, site
 
@@ -26,7 +26,7 @@ class Session:
     size: Size
     directory: Path
 
-    async def run(
+    async def run(  # noqa: PLR0913 - what a run is made of, each named at the call
         self,
         plan: Plan,
         faults: Sequence[Fault],
@@ -34,6 +34,7 @@ class Session:
         rate_per_s: float,
         plant: str = "",
         tell: Callable[[str], None] = lambda _: None,
+        bounds: Bounds | None = None,
     ) -> Report:
         """Carries a plan out and returns what was seen."""
         name = f"faults-{plan.seed}{'-' * bool(plant)}{plant}"
@@ -44,7 +45,7 @@ class Session:
             tell("all roles are ready")
             load = Generator(place.environment.variables, history, seed=plan.seed, rate=rate_per_s)
             try:
-                run = Run(plan, faults, place, load, judge, history, rate_per_s, tell)
+                run = Run(plan, faults, place, load, judge, history, rate_per_s, tell, bounds or Bounds())
                 return await run()
             finally:
                 await load.close()
