@@ -7,7 +7,7 @@ events, so it takes neither unit conversion nor free units.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal, Inexact, localcontext
+from decimal import Decimal, Inexact, getcontext, setcontext
 from enum import StrEnum
 from fractions import Fraction
 from typing import Final, TypeAlias, TypeVar, assert_never
@@ -125,13 +125,17 @@ def amount(
     Raises:
         Defect: the price needs the events, and they are not given.
     """
-    with localcontext(EXACT):
+    before = getcontext()
+    setcontext(EXACT)  # `localcontext` copies it: a fifth of what a running total costs
+    try:
         if isinstance(price.pricing, Percentage):
             return _bounded(price, _percentage(price.pricing, quantity, events, note), note)
         units = quantity if price.unit_conversion is None else _converted(price.unit_conversion, quantity, note)
         if isinstance(units, Fraction):
             return _bounded(price, amount_of_quantity(price.pricing, _billable(price, units, note), note), note)
         return _bounded(price, amount_of_quantity(price.pricing, _billable(price, units, note), note), note)
+    finally:
+        setcontext(before)
 
 
 def steps(price: UsagePrice, quantity: Decimal, events: Sequence[Decimal] | None = None) -> list[Step]:

@@ -10,7 +10,7 @@ from billing.account.items import FRONTIER, VERSION, Items, check_version
 _STEP_US: Final = (
     1_000_000  # one mark a second of event time: fine enough to read little again, rare enough to be cheap
 )
-_MOST_MARKS: Final = 64
+_MOST_MARKS: Final = 16  # they are written at nearly every flush
 _BEFORE_ALL: Final = -(1 << 63)
 
 

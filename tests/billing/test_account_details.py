@@ -111,14 +111,14 @@ def test_no_usage_stands_at_the_ceiling_of_the_frontier_itself() -> None:
 
 def test_old_marks_of_the_frontier_get_sparser_and_the_first_and_the_newest_stay() -> None:
     frontier = Frontier(Items(nothing_stored))
-    for second in range(64):
+    for second in range(16):
         frontier.advance(second * 1_000_000, second)
     ((_, written),) = frontier.taken()
-    assert [position for _, position in msgspec.msgpack.decode(written or b"")[2]] == list(range(64))
-    frontier.advance(64_000_000, 64)
+    assert [position for _, position in msgspec.msgpack.decode(written or b"")[2]] == list(range(16))
+    frontier.advance(16_000_000, 16)
     ((_, written),) = frontier.taken()
     marks = [position for _, position in msgspec.msgpack.decode(written or b"")[2]]
-    assert marks == [*range(0, 32, 2), *range(32, 65)]
+    assert marks == [*range(0, 8, 2), *range(8, 17)]
     assert frontier.taken() == []
 
 
