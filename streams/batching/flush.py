@@ -173,7 +173,7 @@ class PartitionKeeper:
         """When what is folded must be flushed; None where nothing is."""
         if self._begun_s is None:
             return None
-        behind = self._inbox or self._lag >= self._settings.fetch_max_records
+        behind = self._inbox_records >= _MOST or self._lag >= self._settings.fetch_max_records
         return self._begun_s + (self._settings.flush_behind_s if behind else self._settings.flush_interval_s)
 
     async def _flush(self) -> None:

@@ -227,7 +227,8 @@ async def test_a_close_that_the_journal_lost_leaves_what_it_drew_unexpected(pipe
 
     found, _ = await replayed(pipeline, billed, {"journal": without_close})
     unexpected = {one.where.split("/")[0] for one in found if one.kind is Kind.UNEXPECTED}
-    assert unexpected == {pipeline.topic("statements"), "beaas.invoices"}
+    told = pipeline.topic("invoice")  # by the relay, which may not have come so far
+    assert unexpected - {told} == {pipeline.topic("statements"), "beaas.invoices"}
 
 
 async def test_a_byte_that_was_altered_on_a_topic_is_found_with_its_field_and_place(

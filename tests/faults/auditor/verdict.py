@@ -116,7 +116,9 @@ def _read(topics: Topics, environment: Mapping[str, str]) -> Facts:
     read_rows(environment, facts)
     found = topics.read("usage", "journal", "statements", "dead-letters", *BUS)
     facts.usage, facts.journal = found["usage"], found["journal"]
-    facts.statements, facts.letters = found["statements"], found["dead-letters"]
+    facts.statements = found["statements"]
+    # Beside letters the topic holds markers of those that were put back; the histories of the bench put none back.
+    facts.letters = [one for one in found["dead-letters"] if "source_topic" in one.fields]
     facts.bus = [record for topic in BUS for record in found[topic]]
     facts.bus += [record for record in facts.journal if record.event]
     return facts
