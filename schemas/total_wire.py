@@ -8,15 +8,13 @@ by returning None.
 from functools import lru_cache
 from typing import Final
 
+from billing.account.identity import SHORT_LENGTHS, long_bytes
 from billing.statement import Total
-
-_LENGTHS: Final = tuple(chr(length << 1) for length in range(64))
-_MORE: Final = 0x80  # the bit of a varint's byte that says another one follows
 
 
 def write_total(frame: bytes, total: Total, as_of_us: int) -> bytes | None:
     """Returns the framed payload of a total as it was flushed at `as_of_us`, or None where fastavro has to write it."""
-    group, lengths = total.group, _LENGTHS
+    group, lengths = total.group, SHORT_LENGTHS
     try:
         names = "".join(
             [lengths[len(one)] + one for one in (total.tenant, total.customer, total.subscription, total.price)]
@@ -36,7 +34,7 @@ def write_total(frame: bytes, total: Total, as_of_us: int) -> bytes | None:
                 (lengths[len(quantity)] + quantity + lengths[len(octets)]).encode("ascii"),
                 octets,
                 (lengths[len(currency)] + currency).encode("ascii"),
-                _long(total.position),
+                long_bytes(total.position),
                 _instant(as_of_us),
             )
         )
@@ -44,15 +42,5 @@ def write_total(frame: bytes, total: Total, as_of_us: int) -> bytes | None:
         return None
 
 
-def _long(number: int) -> bytes:
-    rest = number << 1 if number >= 0 else -number * 2 - 1
-    groups = bytearray()
-    while rest >= _MORE:
-        groups.append(rest & 127 | _MORE)
-        rest >>= 7
-    groups.append(rest)
-    return bytes(groups)
-
-
-_instant: Final = lru_cache(maxsize=1 << 12)(_long)
+_instant: Final = lru_cache(maxsize=1 << 12)(long_bytes)
 """Windows share their bounds, and a flush its moment."""

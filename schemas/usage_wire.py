@@ -11,7 +11,7 @@ and strings are slices of one text.
 from hashlib import blake2b
 from typing import Final
 
-from billing.account.identity import DIGEST_BYTES, KEY_BYTES, usage_digest
+from billing.account.identity import DIGEST_BYTES, KEY_BYTES, SHORT_LENGTHS, usage_digest
 from billing.entry import Usage
 
 FRAME_SIZE_BYTES: Final = 5
@@ -19,7 +19,6 @@ _SHORT: Final = 64
 _BEYOND: Final = 1 << 32  # farther than any payload: the next look at it is an IndexError
 _STEPS: Final = tuple((byte >> 1) + 1 if byte < 2 * _SHORT and not byte & 1 else _BEYOND for byte in range(256))
 """From a length's byte to what follows its string; beyond all where it is negative or has a second byte."""
-_LENGTHS: Final = tuple(chr(length << 1) for length in range(_SHORT))
 _INSTANT_SIZE_BYTES: Final = 8
 _MORE: Final = 0x80  # the bit of a varint's byte that says another one follows
 _EIGHT_TOP_BITS: Final = 0x8080808080808080
@@ -115,7 +114,7 @@ def _read(payload: bytes) -> tuple[Usage, int] | None:
 
 def write_usage(frame: bytes, usage: Usage) -> bytes | None:
     """Returns the framed payload of usage, or None where fastavro has to write it."""
-    lengths, properties, subscription = _LENGTHS, usage.properties, usage.subscription
+    lengths, properties, subscription = SHORT_LENGTHS, usage.properties, usage.subscription
     try:
         before = "".join(
             [lengths[len(text)] + text for text in (usage.tenant, usage.customer, usage.id, usage.source, usage.type)],

@@ -16,7 +16,8 @@ KEY_BYTES: Final = 16
 DIGEST_BYTES: Final = 8
 _MASK: Final = (1 << 8 * (KEY_BYTES + DIGEST_BYTES)) - 1
 _MORE: Final = 0x80  # the bit of a varint's byte that says another one follows
-_SHORT_LENGTHS: Final = tuple(chr(length << 1) for length in range(64))
+SHORT_LENGTHS: Final = tuple(chr(length << 1) for length in range(64))
+"""How Avro writes the length of a string of fewer than 64 bytes."""
 _encode: Final = msgspec.msgpack.Encoder().encode  # every string carries its length, so no two tuples encode alike
 
 
@@ -69,9 +70,9 @@ def usage_digest(usage: Usage) -> bytes:
     """
     properties, subscription = usage.properties, usage.subscription
     entries = [text for pair in sorted(properties.items()) for text in pair]
-    block = _varint(2 * len(properties)) + _strings(*entries) if properties else b""
+    block = long_bytes(len(properties)) + _strings(*entries) if properties else b""
     named = b"\0" if subscription is None else b"\2" + _strings(subscription)
-    content = b"".join((_strings(usage.type), _varint(_zigzag(usage.occurred_at_us)), block, b"\0", named))
+    content = b"".join((_strings(usage.type), long_bytes(usage.occurred_at_us), block, b"\0", named))
     return blake2b(content, digest_size=DIGEST_BYTES).digest()
 
 
@@ -97,22 +98,20 @@ def events_digest(total: int) -> bytes:
 def _strings(*texts: str) -> bytes:
     """Texts as Avro writes strings: each behind its length."""
     try:
-        return "".join([_SHORT_LENGTHS[len(text)] + text for text in texts]).encode("ascii")
+        return "".join([SHORT_LENGTHS[len(text)] + text for text in texts]).encode("ascii")
     except (IndexError, UnicodeEncodeError):
         written = [text.encode(errors="surrogatepass") for text in texts]
-        return b"".join([_varint(2 * len(one)) + one for one in written])
+        return b"".join([long_bytes(len(one)) + one for one in written])
 
 
-def _zigzag(number: int) -> int:
-    return number << 1 if number >= 0 else -number * 2 - 1
-
-
-def _varint(number: int) -> bytes:
+def long_bytes(number: int) -> bytes:
+    """Returns an integer as Avro writes a long: zigzag, seven bits a byte, the lowest first."""
+    rest = number << 1 if number >= 0 else -number * 2 - 1
     groups = bytearray()
-    while number >= _MORE:
-        groups.append(number & 127 | _MORE)
-        number >>= 7
-    groups.append(number)
+    while rest >= _MORE:
+        groups.append(rest & 127 | _MORE)
+        rest >>= 7
+    groups.append(rest)
     return bytes(groups)
 
 

@@ -7,11 +7,10 @@ from billing.account.window import Route, Window
 class Lane:
     """Where usage of one type is counted that occurs from `start_us` up to `end_us`; good until the next command."""
 
-    __slots__ = ("end_us", "only", "routes", "start_us", "timeline", "window")
+    __slots__ = ("end_us", "only", "start_us", "timeline", "window")
 
     def __init__(self, timeline: Timeline, window: Window, routes: list[Route]) -> None:
         self.start_us, self.end_us = window.start_us, window.end_us
         self.timeline, self.window = timeline, window
-        self.routes = routes
         self.only = routes[0] if len(routes) == 1 and not routes[0].measured.grows else None
         """The one meter that reads it, where there is one that keeps no values or groups."""
