@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,34 +104,42 @@ async def billed(servers: EmbeddedServers, tmp_path_factory: pytest.TempPathFact
         yield pipeline
 
 
-FROZEN = {"invoices", "invoice_lines", "invoice_series", "ledger_transactions", "postings", "billing_events"}
-"""Refuse every change of a row, whoever asks, until that is switched off by their owner."""
-
-
 @contextmanager
 def damaged(pipeline: Pipeline, *statements: str) -> Iterator[None]:
     """These were run as somebody whom no trigger stops; in the end the tables are as they were."""
-    tables = {statement.split("beaas.")[1].split()[0] for statement in statements}
-    with psycopg.connect(pipeline.database_url, autocommit=True) as connection:
+    tables = sorted({statement.split("beaas.")[1].split()[0] for statement in statements})
+    with psycopg.connect(pipeline.database_url, autocommit=True) as connection, ExitStack() as undo:
         connection.execute("SET session_replication_role = replica")
         for table in tables:
+            undo.enter_context(_unguarded(connection, table))
+        for table in tables:
             connection.execute(sql.SQL("CREATE TEMP TABLE {0} AS TABLE beaas.{0}").format(sql.Identifier(table)))
-        for table in tables & FROZEN:
-            connection.execute(sql.SQL("ALTER TABLE beaas.{} DISABLE TRIGGER frozen").format(sql.Identifier(table)))
-        try:
-            for statement in statements:
-                written = statement
-                for name, query in NAMES.items():
-                    written = written.replace(name, query)
-                assert connection.execute(written.encode()).rowcount, written
-            yield
-        finally:
-            for table in tables:
-                _restore(connection, table)
-            for table in tables & FROZEN:
-                connection.execute(
-                    sql.SQL("ALTER TABLE beaas.{} ENABLE ALWAYS TRIGGER frozen").format(sql.Identifier(table))
-                )
+            undo.callback(_restore, connection, table)
+        for statement in statements:
+            written = statement
+            for name, query in NAMES.items():
+                written = written.replace(name, query)
+            assert connection.execute(written.encode()).rowcount, written
+        yield
+
+
+@contextmanager
+def _unguarded(connection: psycopg.Connection, table: str) -> Iterator[None]:
+    """No trigger of the table fires; in the end those that always fired do so again."""
+    named = sql.Identifier(table)
+    always = connection.execute(
+        "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND tgenabled = 'A' AND NOT tgisinternal",
+        (f"beaas.{table}",),
+    ).fetchall()
+    for (name,) in always:
+        connection.execute(sql.SQL("ALTER TABLE beaas.{} DISABLE TRIGGER {}").format(named, sql.Identifier(name)))
+    try:
+        yield
+    finally:
+        for (name,) in always:
+            connection.execute(
+                sql.SQL("ALTER TABLE beaas.{} ENABLE ALWAYS TRIGGER {}").format(named, sql.Identifier(name))
+            )
 
 
 def _restore(connection: psycopg.Connection, table: str) -> None:

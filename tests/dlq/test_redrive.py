@@ -50,7 +50,8 @@ async def letters_of(pipeline: Pipeline, where: str, count: int) -> list[str]:
     """The ids of the letters that a condition finds, once there are so many that were not put back."""
 
     def found() -> list[str]:
-        query = f"SELECT id FROM report.dead_letters WHERE {where} AND redriven_at IS NULL ORDER BY received_at, id"  # noqa: S608 - the test's own words
+        order = '"partition", "offset"'
+        query = f"SELECT id FROM report.dead_letters WHERE {where} AND redriven_at IS NULL ORDER BY {order}"  # noqa: S608 - the test's own words
         return [name for (name,) in pipeline.rows(query)]
 
     async def all_there() -> bool:
@@ -73,12 +74,27 @@ async def put_back(pipeline: Pipeline, name: str) -> None:
     await until(marked, f"{name} to be known as put back")
 
 
+def newest_id(stranger: Stranger) -> int:
+    """The id that the registry gives to a schema that nobody uses."""
+    probe = json.dumps({"type": "record", "name": f"Probe{uuid4().hex}", "fields": []})
+    return stranger.registry.register_schema(f"probe-{uuid4()}", Schema(probe, "AVRO"))
+
+
 def later_schema(stranger: Stranger) -> tuple[str, int]:
-    """A schema of usage that a later producer writes, and the id that the registry will give it."""
+    """A schema of usage that a later producer writes, and an id that the registry gave to nobody yet.
+
+    So far ahead that no other test takes it in the meantime.
+    """
     tree = json.loads(schema_text("beaas.usage.UsageRecorded")) | {"doc": f"of producer {uuid4()}"}
     tree["fields"].append({"name": "note", "type": "string", "default": ""})
-    probe = json.dumps({"type": "record", "name": f"Probe{uuid4().hex}", "fields": []})
-    return json.dumps(tree), stranger.registry.register_schema(f"probe-{uuid4()}", Schema(probe, "AVRO")) + 1
+    return json.dumps(tree), newest_id(stranger) + 100
+
+
+def register_as(stranger: Stranger, schema: str, schema_id: int) -> None:
+    """The registry knows the schema by this id."""
+    while newest_id(stranger) < schema_id - 1:
+        pass
+    assert stranger.registry.register_schema(f"later-{uuid4()}", Schema(schema, "AVRO")) == schema_id
 
 
 def written(schema: str, schema_id: int, code: str, events: Sequence[Event]) -> list[bytes]:
@@ -119,7 +135,7 @@ async def test_letters_of_an_unknown_schema_are_billed_once_after_it_was_registe
 
     early = await pipeline.beaas("dlq", "redrive", *names)
     assert (early.status, early.out.splitlines()[-1]) == (1, "5 refused"), early
-    assert stranger.registry.register_schema(f"later-{uuid4()}", Schema(schema, "AVRO")) == schema_id
+    await asyncio.to_thread(register_as, stranger, schema, schema_id)
     await pipeline.kill("intake")  # it remembers for half a minute that nobody knew the schema
     dry = await pipeline.ok("dlq", "redrive", "--tenant", "-", "--reason", "unknown-schema", "--dry-run", "--json")
     assert set(names) <= set(json.loads(dry)["would_be_put_back"])

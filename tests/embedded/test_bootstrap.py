@@ -51,4 +51,4 @@ def test_make_says_so_when_no_python_is_new_enough() -> None:
 def test_make_alone_lists_every_target() -> None:
     made = subprocess.run(["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True)
     listed = [line.split()[1] for line in made.stdout.splitlines()]
-    assert listed == ["help", "setup", "demo", "test", "check", "bench", "mutate", "clean"]
+    assert listed == ["help", "setup", "demo", "test", "check", "bench", "faults", "mutate", "clean"]
