@@ -15,7 +15,6 @@ from schemas import topics
 from schemas.errors import Unencodable
 from schemas.records import CustomerSaved, MeterSaved
 from tests.postgres.builders import JANUARY, outbox_of
-from tests.support.pipeline import until
 
 SAVED = CustomerSaved(tenant_id="acme", customer_id="c1", name="One")
 
