@@ -84,7 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=int, default=RUNS, help="runs of each row (default: %(default)s)")
     parser.add_argument("--events", type=int, default=EVENTS, help="events of a large topic (default: %(default)s)")
     names = ", ".join(step.name for step in STEPS)
-    parser.add_argument("--only", default="", help=f"steps to run, or what their names begin with, with commas between, of: {names}")
+    parser.add_argument(
+        "--only", default="", help=f"steps to run, or what their names begin with, with commas between, of: {names}"
+    )
     parser.add_argument("--json", type=Path, help="also write every run's figures")
     parser.add_argument(
         "--write",

@@ -81,7 +81,8 @@ THROUGHPUT: Final = (
     Row(
         "path",
         "whole path, one sum meter",
-        "usage topic to flushed total: an intake and a rating worker side by side; CPU is that of both",
+        "producer to flushed total, as a `read_committed` consumer sees it, for 20 s, always 100,000 events under way:"
+        " producer, broker, an intake and a rating worker share the machine; CPU is that of both workers",
     ),
     Row(
         "raw-insert",

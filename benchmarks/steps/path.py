@@ -3,17 +3,21 @@
 import asyncio
 import time
 from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
 
 from benchmarks import minimal
-from benchmarks.bench import Bench, Scene, skipped, until
+from benchmarks.bench import Bench, Scene, until
 from benchmarks.load import Load
 from benchmarks.measured import Latency, Measured
 from benchmarks.worker import Reading, Worker, running, watch
 from schemas.topics import JOURNAL, USAGE
 
-PATH_PART: Final = 4
-"""A quarter of the events: what is measured is a rate."""
+AHEAD: Final = 100_000
+"""So many events are under way while the path is measured: some seconds of work, more than one flush while behind."""
+FULL_PER_S: Final = 200_000.0
+"""More than the path carries."""
+FULL_WARM_UP_S: Final = 10.0
+FULL_MEASURED_S: Final = 20.0
 STEADY_PER_S: Final = 2_000
 WARM_UP_S: Final = 3.0
 MEASURED_S: Final = 12.0
@@ -23,17 +27,18 @@ LOOK_EVERY_S: Final = 0.5
 
 
 async def whole_path(bench: Bench) -> None:
-    """Usage waits in its topic; it counts once its account's state and total are flushed."""
+    """What producer, broker and both workers sustain on this machine: what gets into flushed totals meanwhile."""
     scene = _scene(bench, "path")
-    events = bench.events // PATH_PART
-    bench.fill(scene, USAGE, minimal.usage_records(events, scene.codec), events)
-    async with running("rating", scene) as rating:
+    async with running("rating", scene) as rating, running("intake", scene) as intake:
         await _started(rating, scene)
-        async with running("intake", scene) as intake:
-            with bench.shown("path", events) as show:
-                folded = scene.records[JOURNAL] + events
-                readings = await watch([intake, rating], folded, lambda done: show(done - scene.records[JOURNAL]))
-    bench.keep("path", _span(readings, scene.records[JOURNAL] + skipped(events)))
+        await intake.ready()
+        load = Load(scene, USAGE, FULL_PER_S, AHEAD)
+        with load.running(), bench.shown("path", None):
+            await asyncio.sleep(FULL_WARM_UP_S)
+            first = await _moment(load, intake, rating)
+            await asyncio.sleep(FULL_MEASURED_S)
+            last = await _moment(load, intake, rating)
+    bench.keep("path", between(first, last))
 
 
 async def latency(bench: Bench) -> None:
@@ -55,7 +60,7 @@ async def _latency(scene: Scene, rate_per_s: float) -> Latency:
     with load.running():
         from_s = time.monotonic() + WARM_UP_S
         until_s = from_s + MEASURED_S
-        await asyncio.sleep(WARM_UP_S + MEASURED_S)
+        await asyncio.sleep(WARM_UP_S + MEASURED_S + LOOK_EVERY_S)
         await until(lambda: not late(load, until_s), "every event in a total", DRAINED_WITHIN_S, LOOK_EVERY_S)
     return Latency.of(waits(load, from_s, until_s), rate_per_s)
 
@@ -92,13 +97,31 @@ async def _started(rating: Worker, scene: Scene) -> None:
     await watch([rating], scene.records[JOURNAL], lambda _: None)
 
 
-def _span(readings: list[tuple[Reading, ...]], skip: int) -> Measured:
-    """From the first reading of the last worker beyond `skip` records to its last flush; CPU is that of all of them."""
-    first = next(reading for reading in readings if reading[-1].folded > skip)
-    last = next(reading for reading in readings if reading[-1].flushes == readings[-1][-1].flushes)
+class Moment(NamedTuple):
+    """How far the path is, and what its workers have used."""
+
+    at_s: float
+    counted: int
+    workers: tuple[Reading, ...]
+
+
+async def _moment(load: Load, *workers: Worker) -> Moment:
+    readings = await asyncio.gather(*(_read(worker) for worker in workers))
+    return Moment(time.monotonic(), load.counted, tuple(readings))
+
+
+async def _read(worker: Worker) -> Reading:
+    """Its metrics, once it answers: a busy one may take its time."""
+    while (reading := await worker.read()) is None:  # noqa: ASYNC110 - only asking tells
+        await asyncio.sleep(LOOK_EVERY_S)
+    return reading
+
+
+def between(first: Moment, last: Moment) -> Measured:
+    """What got into totals from one moment to the other; CPU and memory are those of all workers."""
     return Measured(
-        records=last[-1].folded - first[-1].folded,
-        wall_s=last[-1].at_s - first[-1].at_s,
-        cpu_s=sum(one.cpu_s for one in last) - sum(one.cpu_s for one in first),
-        memory_bytes=sum(one.memory_bytes for one in last),
+        records=last.counted - first.counted,
+        wall_s=last.at_s - first.at_s,
+        cpu_s=sum(one.cpu_s for one in last.workers) - sum(one.cpu_s for one in first.workers),
+        memory_bytes=sum(one.memory_bytes for one in last.workers),
     )

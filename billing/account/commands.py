@@ -7,7 +7,7 @@ import msgspec
 
 from billing.account import moves
 from billing.account.books import Books
-from billing.account.counting import count, read, uncount
+from billing.account.counting import count, read, uncount, uncount_in
 from billing.account.identity import REFUSED, Seen, is_new, number_of, statement_id, usage_digest, usage_key
 from billing.account.subscribed import Refusal, Subscribed, SubscribedRecord
 from billing.account.tariff import tariff, written
@@ -224,18 +224,26 @@ def _make_room(one: Subscribed, counted: Sequence[Arrived]) -> None:
 def _count_again(books: Books, one: Subscribed, counted: Sequence[Arrived]) -> list[Refused]:
     """Counts usage in one subscription; returns what no subscription counts any more.
 
-    It was counted when it arrived, so no shorter period of a new plan makes it too early.
+    It was counted when it arrived, so no shorter period of a new plan makes it too early. Where there is no window for
+    it, others may go on to count it. What has one and cannot be counted there, as its terms cannot read it or have no
+    room, is refused by all, as if it had come after the command: the others give it back, on what they bill next.
     """
     refused: list[Refused] = []
     for usage, position in counted:
-        try:
-            readings = read([one], usage, ahead_us=ANY_TIME_US) if one.measures(usage) else None
-        except RefusedUsage as refusal:
-            others = [other for other in books.measuring(usage) if other is not one]
-            if all(isinstance(other.window_at(usage.occurred_at_us), Refusal) for other in others):
-                refused.append(Refused(refusal.reason, refusal.detail, usage, position))
+        if not one.measures(usage):
             continue
-        count(readings or [], usage.occurred_at_us, position, number_of(usage))
+        at_us = usage.occurred_at_us
+        others = [other for other in books.measuring(usage) if other is not one]
+        try:
+            readings = read([one], usage, ahead_us=ANY_TIME_US)
+        except RefusedUsage as refusal:
+            if not isinstance(one.window_at(at_us, ahead_us=ANY_TIME_US), Refusal):
+                uncount_in(others, usage, position)
+            elif not all(isinstance(other.window_at(at_us), Refusal) for other in others):
+                continue
+            refused.append(Refused(refusal.reason, refusal.detail, usage, position))
+        else:
+            count(readings or [], at_us, position, number_of(usage))
     return refused
 
 
@@ -257,6 +265,7 @@ def _count_refused(books: Books, refused: Sequence[Arrived], seen: Seen) -> None
             continue  # it is a dead letter already
         if readings is not None and is_new(seen.get(key)):
             count(readings, usage.occurred_at_us, position, number_of(usage))
+            books.frontier.include(usage.occurred_at_us, position)
             seen.put(key, (position, usage_digest(usage)))
 
 

@@ -21,8 +21,9 @@ NOTHING: Final[tuple[Outcome, ...]] = ()
 def read(subscribed: Iterable[Subscribed], usage: Usage, *, ahead_us: int = AHEAD_US) -> Readings | None:
     """Returns what is read of the usage, before any of it is counted; None where it waits for its subscription.
 
-    What is too early for one subscription is refused by all: once its windows have come so far, nobody could tell that
-    it was not counted there.
+    What one subscription cannot count although it has a window there, or will have, is refused by all: too early, not
+    to be read, no room. So usage is counted in every window that holds its instant, or in none, and whoever takes it
+    back needs to know no more than that.
 
     Args:
         subscribed: the subscriptions that it may be for.
@@ -71,16 +72,24 @@ def count(readings: Readings, at_us: int, position: int, number: int) -> None:
 
 
 def uncount(one: Subscribed, window: Window, usage: Usage, position: int) -> None:
-    """Takes usage out of a window as if it had never been counted; what no meter there can read was not."""
-    try:
-        readings = window.read(usage)
-    except RefusedUsage:
-        return
+    """Takes usage out of a window as if it had never been counted."""
     number = number_of(usage)
-    for route, group, value in readings:
+    for route, group, value in window.read(usage):
         cell = window.cell(route, group)
         cell.retract(value, usage.occurred_at_us, position, number)
         one.timeline.changed(cell)
+
+
+def uncount_in(subscribed: Iterable[Subscribed], usage: Usage, position: int) -> list[Refusal]:
+    """Takes usage out of every window of these subscriptions that holds it; returns why the others have none."""
+    refusals: list[Refusal] = []
+    for one in subscribed:
+        window = one.window_at(usage.occurred_at_us)
+        if isinstance(window, Refusal):
+            refusals.append(window)
+        else:
+            uncount(one, window, usage, position)
+    return refusals
 
 
 def void(books: Books, entry: UsageVoided, position: int, seen: Seen) -> tuple[Outcome, ...]:
@@ -110,11 +119,8 @@ def _take_back(books: Books, entry: UsageVoided, counted_at: int) -> Refused | N
     usage, position = entry.original
     if position != counted_at:
         raise Defect(f"usage {entry.id} was counted at position {counted_at}, its void names {position}")
-    windows = [(one, one.window_at(usage.occurred_at_us)) for one in books.measuring(usage)]
-    for one, window in windows:
-        if isinstance(window, Window):
-            uncount(one, window, usage, position)
-    refusals = [window for _, window in windows if isinstance(window, Refusal)]
-    if refusals and len(refusals) == len(windows):
+    measuring = books.measuring(usage)
+    refusals = uncount_in(measuring, usage, position)
+    if refusals and len(refusals) == len(measuring):
         return Refused(refusals[0].reason, refusals[0].detail, usage, position)
     return None

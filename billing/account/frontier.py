@@ -49,6 +49,13 @@ class Frontier:
             self._marks = [*self._marks[:half:2], *self._marks[half:]]
         self._changed = True
 
+    def include(self, at_us: int, position: int) -> None:
+        """Takes in usage that stands before newer marks: it was refused when it arrived, and counts from now on."""
+        if at_us >= self.ceiling_us:
+            self.advance(at_us, position)
+        self._marks = [(mark_us, min(first, position) if mark_us <= at_us else first) for mark_us, first in self._marks]
+        self._changed = True
+
     def taken(self) -> list[tuple[bytes, bytes | None]]:
         """Returns its item where it has changed since the last call; encoded then, and not at each advance."""
         if not self._changed:

@@ -29,7 +29,7 @@ class RecordBatch:
     @property
     def size_bytes(self) -> int:
         """Bytes of the values."""
-        return sum(len(record.value) for record in self.records if record.value is not None)
+        return sum([len(record.value) for record in self.records if record.value is not None])
 
     def split(self, count: int) -> "tuple[RecordBatch, RecordBatch]":
         """The first `count` records, of more, and the rest."""

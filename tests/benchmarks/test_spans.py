@@ -6,7 +6,7 @@ from benchmarks.bench import Scene
 from benchmarks.load import Load, Seen
 from benchmarks.measured import Measured, Recovery
 from benchmarks.plan import NoSuchStep, selected
-from benchmarks.steps.path import late, waits
+from benchmarks.steps.path import Moment, between, late, waits
 from benchmarks.steps.recovery import recovered
 from benchmarks.worker import Reading, span
 from schemas.topics import JOURNAL
@@ -30,6 +30,12 @@ def test_start_up_the_skipped_records_and_idling_are_in_no_figure() -> None:
         reading(5.0, 160, 3, 9.5, 155),
     ]
     assert span(readings, 50) == Measured(records=100, wall_s=2.0, cpu_s=2.0, memory_bytes=150, grown_bytes=30)
+
+
+def test_the_path_carries_what_got_into_totals_and_its_cpu_is_that_of_both_workers() -> None:
+    first = Moment(10.0, 1_000, (reading(9.9, 5_000, 7, 2.0), reading(9.9, 4_000, 7, 3.0)))
+    last = Moment(30.0, 5_000, (reading(29.9, 9_900, 9, 4.0, 100), reading(29.9, 9_000, 9, 9.0, 200)))
+    assert between(first, last) == Measured(records=4_000, wall_s=20.0, cpu_s=8.0, memory_bytes=300)
 
 
 def test_an_event_waits_for_the_first_total_that_has_it_in() -> None:
