@@ -244,7 +244,10 @@ class Inquiry:
         start_us = line.period_start_us
         if line.kind is LineKind.UNUSED_FEE or start_us < self._entry.at_us:
             found = (was for was in reversed(self._before.windows) if was.start_us <= start_us < was.end_us)
-            return next(found).tariff
+            was = next(found, None)
+            if was is None:
+                raise Defect(f"no window of the subscription is what fee {line.price} was charged in")
+            return was.tariff
         return self._subscribed().tariff
 
     def _commitment(self, line: Line, before: Sequence[Billed]) -> tuple[Tariff, Why, int]:

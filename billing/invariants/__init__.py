@@ -1,12 +1,14 @@
 """What must hold, always: each invariant is one function of plain facts.
 
-The simulation, the fault bench and `beaas doctor` judge by the same functions. None of them reads anything: whoever
-asks brings the facts, as iterables, and gets findings; what the order of the facts must be, each says.
+The simulation and `beaas doctor` judge by the same functions; the fault bench, whose auditor shares none of them, runs
+doctor too. None of them reads anything: whoever asks brings the facts, as iterables, and gets findings; what the order
+of the facts must be, each says.
 docs/invariants.md is the table.
 """
 
 from billing.invariants.books import (
     BalanceFact,
+    EntryFact,
     InvoiceFact,
     IssueFact,
     NumberFact,
@@ -69,6 +71,7 @@ __all__ = [
     "CellFact",
     "CommandFact",
     "DeadLetterFact",
+    "EntryFact",
     "EventFact",
     "Finding",
     "FunctionFact",

@@ -79,12 +79,13 @@ _AMOUNTS: Final = tuple(name for name in InvoiceFact._fields if name.endswith("_
 def invoices_add_up(invoices: Iterable[InvoiceFact]) -> Iterator[Finding]:
     """I04: total = lines + tax - credit, in one currency and in integers; tax is rounded once, half away from zero."""
     for invoice in invoices:
+        see = f": beaas explain {invoice.number} --tenant {invoice.tenant}" if invoice.tenant else ""
         for problem in _unsound(invoice):
             yield Finding(
                 "I04",
                 invoice.tenant,
                 invoice.number,
-                f"{problem}. Its rows were written by wrong code or by hand: beaas explain {invoice.number}",
+                f"{problem}. Its rows were written by wrong code or by hand{see}",
             )
 
 
@@ -144,14 +145,29 @@ class BalanceFact(NamedTuple):
     currency: str
     account: str
     balance_minor: int
+    posted_minor: int | None = None
+    """What the account's postings come to, where whoever asks has summed them; None: the fold of those given."""
 
 
-def ledger_balances(postings: Iterable[PostingFact], balances: Iterable[BalanceFact] = ()) -> Iterator[Finding]:
-    """I05: every transaction sums to zero in each currency, and balances are the fold of the postings.
+class EntryFact(NamedTuple):
+    """A ledger transaction and its postings, of which one may be there without the other."""
+
+    tenant: str
+    transaction: str
+    transactions: int
+    """Transactions of this id."""
+    postings: int
+
+
+def ledger_balances(
+    postings: Iterable[PostingFact], balances: Iterable[BalanceFact] = (), entries: Iterable[EntryFact] = ()
+) -> Iterator[Finding]:
+    """I05: every transaction is there with postings that sum to zero in each currency; balances are their fold.
 
     Args:
         postings: those of one transaction stand together; the accounts are kept, the transactions are not.
         balances: judged once all postings are read; each account at most once.
+        entries: transactions that may lack their postings, or the other way round.
     """
     folded: Counter[tuple[str, str, str]] = Counter()
     for (tenant, transaction), sides in groupby(postings, key=itemgetter(0, 1)):
@@ -164,7 +180,9 @@ def ledger_balances(postings: Iterable[PostingFact], balances: Iterable[BalanceF
                 detail = f"its postings in {currency} sum to {left} and not to 0. Find who wrote it, and reverse it"
                 yield Finding("I05", tenant, f"transaction {transaction}", detail)
     for balance in balances:
-        found = folded[balance.tenant, balance.currency, balance.account]
+        found = balance.posted_minor
+        if found is None:
+            found = folded[balance.tenant, balance.currency, balance.account]
         if found != balance.balance_minor:
             yield Finding(
                 "I05",
@@ -173,6 +191,11 @@ def ledger_balances(postings: Iterable[PostingFact], balances: Iterable[BalanceF
                 f"its postings come to {found} {balance.currency} (minor units) and its balance is said to be "
                 f"{balance.balance_minor}. Find the entry that only one of them has",
             )
+    for entry in entries:
+        if entry.transactions != 1 or not entry.postings:
+            detail = f"{entry.transactions} transactions with {entry.postings} postings in place of 1 with its postings"
+            remedy = "They are written in one transaction and never deleted: find who did, and restore what is gone"
+            yield Finding("I05", entry.tenant, f"transaction {entry.transaction}", f"{detail}. {remedy}")
 
 
 class IssueFact(NamedTuple):
@@ -190,13 +213,19 @@ class IssueFact(NamedTuple):
     """Events that say that it is final."""
     posted: int | None
     """Events that say that its transaction is posted."""
+    stray_lines: int = 0
+    """Lines that name it, where there is no invoice of this id."""
 
 
 def invoice_ledger_and_outbox_agree(issues: Iterable[IssueFact]) -> Iterator[Finding]:
     """I06: a final invoice has its ledger transaction and its events, and none of these is there without it."""
     for issue in issues:
         due = int(issue.finalized > 0 and issue.moves_money)
-        expected = [("invoices", 1, issue.finalized), ("ledger transactions", due, issue.transactions)]
+        expected = [
+            ("invoices", 1, issue.finalized),
+            ("lines", 0, issue.stray_lines),
+            ("ledger transactions", due, issue.transactions),
+        ]
         if issue.told is not None:
             expected.append(("events that it is final", int(issue.finalized > 0), issue.told))
         if issue.posted is not None:

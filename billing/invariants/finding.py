@@ -3,6 +3,11 @@
 from dataclasses import dataclass
 
 
+def refold_of(tenant: str) -> str:
+    """Returns the command that folds a tenant's journal again, to be put behind what it is for; empty without one."""
+    return f": beaas replay --tenant {tenant} --diff" if tenant else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that must not be so."""

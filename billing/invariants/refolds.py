@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from billing.invariants.finding import Finding
+from billing.invariants.finding import Finding, refold_of
 
 
 class RefoldFact(NamedTuple):
@@ -30,7 +30,8 @@ def finals_stay(finals: Iterable[RefoldFact]) -> Iterator[Finding]:
 
 def replay_agrees(replayed: Iterable[RefoldFact]) -> Iterator[Finding]:
     """I17: folding the journal again from its beginning gives the same invoices, to the byte."""
-    return _compared("I17", replayed, "See which line differs: beaas replay --diff")
+    for fact in replayed:
+        yield from _compared("I17", [fact], f"See which line differs{refold_of(fact.tenant)}")
 
 
 def _compared(invariant: str, facts: Iterable[RefoldFact], remedy: str) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from billing.invariants.finding import Finding
+from billing.invariants.finding import Finding, refold_of
 
 
 class Measure(NamedTuple):
@@ -52,7 +52,7 @@ def usage_is_conserved(cells: Iterable[CellFact]) -> Iterator[Finding]:
                     "I01",
                     cell.tenant,
                     f"{cell.subscription} {cell.price} {cell.group} from {cell.period_start}".replace("  ", " "),
-                    f"{name} and {other_name} differ: {differs}. Refold the account: beaas replay --diff",
+                    f"{name} and {other_name} differ: {differs}. Refold the account{refold_of(cell.tenant)}",
                 )
 
 
@@ -109,4 +109,5 @@ def every_event_has_one_fate(events: Iterable[EventFact]) -> Iterator[Finding]:
 
 def _fate(event: EventFact, what: str) -> Finding:
     fates = f"accepted {event.accepted}, late {event.late}, duplicate {event.duplicate}, dead {event.dead}"
-    return Finding("I02", event.tenant, event.event, f"{what} ({fates}). Refold the account: beaas replay --diff")
+    remedy = f"Refold the account{refold_of(event.tenant)}"
+    return Finding("I02", event.tenant, event.event, f"{what} ({fates}). {remedy}")

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from itertools import islice
 from typing import Final
 from uuid import UUID
@@ -12,6 +11,7 @@ from billing.invariants import (
     NOTHING,
     BalanceFact,
     CellFact,
+    EntryFact,
     IssueFact,
     Measure,
     NumberFact,
@@ -184,9 +184,10 @@ class Books:
 
     async def _orphans(self, tenant: str) -> None:
         async with self.pool.connection() as connection:
-            rows = await queries.audited_orphans(connection, tenant_id=tenant, most=_MOST_SHOWN)
+            rows = await queries.audited_orphans(connection, tenant_id=tenant, most=_ROWS)
         self.examination["I06"].judge(
-            IssueFact(tenant, str(row.invoice_id), 0, True, row.transactions, None, None) for row in rows
+            IssueFact(tenant, str(row.invoice_id), 0, True, row.transactions, None, None, stray_lines=row.lines)
+            for row in rows
         )
 
     async def _told_of_nothing(self) -> None:
@@ -211,27 +212,48 @@ class Books:
     # The ledger: I05 -------------------------------------------------------------------------------------------------
 
     async def _ledger(self, tenant: str) -> None:
-        verdict, folded = self.examination["I05"], dict[tuple[str, str], Decimal]()
+        verdict = self.examination["I05"]
         async for rows in self._postings(tenant):
-            postings = [
+            verdict.judge(
                 PostingFact(tenant, str(row.transaction_id), row.currency, row.account, int(row.amount_minor))
                 for row in rows
-            ]
-            verdict.judge(postings)
-            for one in postings:
-                key = one.account, one.currency
-                folded[key] = folded.get(key, Decimal(0)) + one.amount_minor
+                if row.account is not None and row.amount_minor is not None
+            )
+            bare = [EntryFact(tenant, str(row.transaction_id), 1, 0) for row in rows if row.account is None]
+            verdict.judge((), (), bare)
         async with self.pool.connection() as connection:
-            credit = await queries.audited_credit(connection, tenant_id=tenant)
-        # The tenant's accounts, as one: they sum to zero where each transaction does.
-        kept = [
-            PostingFact(tenant, "(all together)", currency, account, int(left))
-            for (account, currency), left in folded.items()
-        ]
-        verdict.judge(
-            kept,
-            [BalanceFact(tenant, row.currency, CUSTOMER_CREDIT, -int(row.remaining_minor)) for row in credit],
-        )
+            strays = await queries.audited_strays(connection, tenant_id=tenant, most=_ROWS)
+        verdict.judge((), (), (EntryFact(tenant, str(row.transaction_id), 0, row.postings) for row in strays))
+        async for credit in self._credit(tenant):
+            balances = (
+                BalanceFact(
+                    tenant,
+                    row.currency,
+                    f"{CUSTOMER_CREDIT} of {row.customer_id}",
+                    -int(row.remaining_minor),
+                    int(row.posted_minor),
+                )
+                for row in credit
+            )
+            verdict.judge((), balances)
+
+    async def _credit(self, tenant: str) -> AsyncIterator[list[queries.AuditedCredit]]:
+        after = "", ""
+        while True:
+            async with self.pool.connection() as connection:
+                rows = await queries.audited_credit(
+                    connection,
+                    tenant_id=tenant,
+                    account=CUSTOMER_CREDIT,
+                    after_customer=after[0],
+                    after_currency=after[1],
+                    most=_ROWS,
+                )
+            if not rows:
+                return
+            yield rows
+            self.advance(len(rows))
+            after = rows[-1].customer_id, rows[-1].currency
 
     async def _postings(self, tenant: str) -> AsyncIterator[list[queries.AuditedPostings]]:
         after = _FIRST

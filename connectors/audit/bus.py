@@ -93,13 +93,15 @@ class Bus:
         verdict = self.examination["I18"]
         for records in self.kafka.scan([span for place, span in self.ends.items() if place.topic == name]):
             for record in records:
-                verdict.facts += 1
                 try:
+                    # First: what can't be read was published all the same, by its headers.
+                    if topic in RELAYED and (one := self._published(topic, record)) is not None:
+                        published.append(one)
                     handle(record)
                 except UndecodableRecord as error:
                     self._unreadable(name, record, error)
-                if topic in RELAYED and (one := self._published(topic, record)) is not None:
-                    published.append(one)
+                else:
+                    verdict.facts += 1
             self.scratch.publish(published)
             published.clear()
             self.advance(len(records))
@@ -129,7 +131,8 @@ class Bus:
 
     def _statement(self, record: "Message") -> None:
         statement = self.codec.decode(_bytes(record.value()))
-        assert isinstance(statement, StatementClosed)
+        if not isinstance(statement, StatementClosed):
+            raise UndecodableRecord("wrong-record", f"{statement.FULL_NAME} where a statement is expected")
         partition, offset = record.partition() or 0, record.offset() or 0
         row = (
             statement.statement_id,
@@ -173,12 +176,13 @@ class Bus:
         event = headers.get("ce_id")
         if not isinstance(event, bytes):
             return None
-        tenant = _bytes(headers.get("ce_tenantid") or b"").decode()
+        tenant = _text(headers.get("ce_tenantid") or b"")
         if self.tenant not in {None, tenant}:
             return None
-        aggregate = _bytes(headers.get("ce_subject") or b"").decode()
+        aggregate = _text(headers.get("ce_subject") or b"")
         place = record.partition() or 0, record.offset() or 0
-        return Published(event.decode(), tenant, topic.name, aggregate, *place, _digest(_bytes(record.value())), at_s)
+        content = _digest(_bytes(record.value()))
+        return Published(_text(event), tenant, topic.name, aggregate, *place, content, at_s)
 
     def _unreadable(self, topic: str, record: "Message", error: UndecodableRecord) -> None:
         partition, offset = record.partition() or 0, record.offset() or 0
@@ -202,7 +206,7 @@ class Bus:
         """Judges what stands in the scratch by now; the books have to be in it."""
         judged = self.examination
         judged["I02"].judge(self._flow())
-        published_within_s = PUBLISHED_WITHIN_S if within_s is None else min(within_s, PUBLISHED_WITHIN_S)
+        published_within_s = PUBLISHED_WITHIN_S if within_s is None else within_s
         judged["I07"].judge(self._outbox(), judge=partial(outbox_is_published, within_s=published_within_s))
         judged["I08"].judge(self._sequences())
         judged["I13"].judge(self._applied())
@@ -337,6 +341,13 @@ def _bytes(value: object) -> bytes:
     if not isinstance(value, bytes):
         raise UndecodableRecord("tombstone", "the record has no value")
     return value
+
+
+def _text(header: object) -> str:
+    try:
+        return _bytes(header).decode()
+    except UnicodeDecodeError as error:
+        raise UndecodableRecord("malformed", "a header of its event is not UTF-8") from error
 
 
 def _int(value: object) -> int:

@@ -1,6 +1,6 @@
 """Who is behind, and for how long (I13, I19): consumer groups, the relay's slots, commands, the scheduler."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -85,6 +85,32 @@ def group_lag(kafka: Kafka, one: Standing, ends: Mapping[Place, Span], now: date
     records = sum(span.end - span.start for span in late)
     name = f"group {one.group.name} on {one.group.source}{_held_at([held[place] for place in held_ms])}"
     return LagFact(name, records, "records", waited_s if records else 0)
+
+
+def allowed(lags: Iterable[LagFact], within_s: int | None) -> list[LagFact]:
+    """Returns the lags with the time that was given, or with their own where none was.
+
+    What may not be behind at all, since it does not catch up by itself, still may not.
+    """
+    if within_s is None:
+        return list(lags)
+    return [lag._replace(allowed_s=within_s if lag.allowed_s else 0) for lag in lags]
+
+
+def missing_topics(known: Mapping[str, Sequence[int]], names: Iterable[str]) -> list[LagFact]:
+    """Returns the topics that are not there: by what stands on them nobody would be behind."""
+    hint = "which Kafka does not have: restore it, or if it was never made, run beaas setup"
+    return [LagFact(f"topic {name}, {hint}", 1, "topics", 1, allowed_s=0) for name in names if name not in known]
+
+
+def missing_changelogs(known: Mapping[str, Sequence[int]], standings: Iterable[Standing]) -> list[LagFact]:
+    """Returns the changelogs that are not there of groups that have committed something; the others make them yet."""
+    hint = "which Kafka does not have: restore it before its worker starts again"
+    return [
+        LagFact(f"changelog {one.group.changelog} of group {one.group.name}, {hint}", 1, "topics", 1, allowed_s=0)
+        for one in standings
+        if one.committed and one.group.changelog not in known
+    ]
 
 
 def _held_at(held: Sequence[Span]) -> str:

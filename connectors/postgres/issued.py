@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
@@ -19,6 +20,7 @@ from schemas import convert, topics
 from schemas.records import InvoiceFinalized
 
 INVOICES_A_CHUNK: Final = 500
+REFUSALS_TOLD: Final = 100
 _NO_TRANSACTION: Final = UUID(int=0)
 R = TypeVar("R")
 
@@ -131,6 +133,22 @@ class IssuedInvoice:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedCommand:
+    """A command that the journal refused: it had no effect."""
+
+    kind: str
+    customer: str
+    subscription: str | None
+    at: datetime
+    why: str
+
+    def __str__(self) -> str:
+        """Which command, and why."""
+        whose = self.customer if self.subscription is None else self.subscription
+        return f"{self.kind} of {whose} at {self.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ} was refused: {self.why}"
+
+
 class IssuedBooks:
     """Reads what was issued.
 
@@ -163,6 +181,16 @@ class IssuedBooks:
         async with self._pool.connection() as connection:
             rows = await queries.numbers_of(connection, tenant_id=tenant, statement_ids=list(statement_ids))
         return {row.statement_id: row.number for row in rows}
+
+    async def refused(
+        self, tenant: str, since: datetime | None = None, until: datetime | None = None
+    ) -> list[RefusedCommand]:
+        """Returns the first hundred commands of these moments, both ends among them, that the journal refused."""
+        async with self._pool.connection() as connection:
+            rows = await queries.refused_commands(
+                connection, tenant_id=tenant, since=since, until=until, most=REFUSALS_TOLD
+            )
+        return [RefusedCommand(row.kind, row.customer_id, row.subscription_id, row.at, row.refusal) for row in rows]
 
     async def invoices(self, tenant: str, customer: str | None, after: int = 0) -> AsyncIterator[IssuedInvoice]:
         """Yields the invoices behind a place of the series in the order of their numbers, some hundreds at a time."""

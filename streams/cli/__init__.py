@@ -172,7 +172,7 @@ def clock_set(tenant: str, instant: str, *, wait: bool = False, timeout: float |
     Args:
         tenant: the tenant's code.
         instant: RFC 3339 with its offset, such as 2026-02-01T00:00:00Z.
-        wait: return when every cycle due by then is invoiced.
+        wait: return when every cycle due by then is invoiced; exit status 1 if the journal refused a command.
         timeout: seconds to wait at most; then exit status 1.
     """
     from streams.cli.commands import move_clock

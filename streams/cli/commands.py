@@ -90,14 +90,20 @@ async def apply_file(settings: Settings, file: Path, *, as_json: bool) -> int:
 
 
 async def move_clock(settings: Settings, tenant: str, instant: datetime, *, wait: bool, timeout_s: float | None) -> int:
-    """Moves a test clock; with `wait`, until every cycle due by then is invoiced."""
+    """Moves a test clock; with `wait`, until every cycle due by then is invoiced.
+
+    Commands of the time from where the clock stood that the journal refused are then told, and are status 1.
+    """
+    from connectors.postgres.issued import IssuedBooks
     from connectors.postgres.unit_of_work import unit_of_work
+    from connectors.services.catalog import lock_tenants
     from connectors.services.clock import Settlement, set_clock, wait_settled
     from streams.app import codec_of, outbox_of
 
     async with reached_postgres(settings, "clock") as pool:
         outbox = outbox_of(settings, codec_of(settings))
         async with unit_of_work(pool, None, outbox=outbox, correlation_id=f"clock-{uuid4()}") as work:
+            stood = (await lock_tenants(work.connection, [tenant])).get(tenant)  # type: ignore[list-item, call-overload]
             await set_clock(work, tenant, instant)  # type: ignore[arg-type]  # the wire's text becomes an id here
         if not wait:
             return WELL
@@ -113,7 +119,11 @@ async def move_clock(settings: Settings, tenant: str, instant: datetime, *, wait
             except TimeoutError:
                 sys.stderr.write(f"beaas: {tenant} is not settled after {timeout_s:g} s; are all roles running?\n")
                 return FAILED
-    return WELL
+        since = None if stood is None else stood.test_clock
+        refused = await IssuedBooks(pool).refused(tenant, since, instant)
+    for command in refused:
+        sys.stderr.write(f"beaas: {tenant}: {command}\n")
+    return FAILED if refused else WELL
 
 
 def send_file(
@@ -159,6 +169,7 @@ def run_conformance(files: Sequence[Path]) -> int:
 
 async def run_conformance_through(settings: Settings, files: Sequence[Path], *, timeout_s: float) -> int:
     """Runs the scenarios through the pipeline, all other cases in process, and prints one line each."""
+    from connectors.postgres.issued import IssuedBooks
     from streams.cli.stories.tenant import running_pipeline
     from streams.conformance.pipeline import Course, run_files_through
 
@@ -172,7 +183,12 @@ async def run_conformance_through(settings: Settings, files: Sequence[Path], *, 
             reached_postgres(settings, "conformance", size=CONNECTIONS) as pool,
             running_pipeline(settings, pool, timeout_s=timeout_s) as pipeline,
         ):
-            course = Course(run=f"{datetime.now(UTC):%Y%m%d%H%M%S}-{uuid4().hex[:6]}", at_once=AT_ONCE, progress=show)
+
+            async def refusals(tenant: str) -> list[str]:
+                return [command.why for command in await IssuedBooks(pool).refused(tenant)]
+
+            run = f"{datetime.now(UTC):%Y%m%d%H%M%S}-{uuid4().hex[:6]}"
+            course = Course(run, AT_ONCE, show, refusals)
             results = await run_files_through(pipeline, files, course)
     return _told(results)
 

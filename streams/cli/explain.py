@@ -41,11 +41,11 @@ async def run_explain(  # noqa: PLR0913 - the command's options
         books = IssuedBooks(await stack.enter_async_context(reached_postgres(settings, "explain")))
         named = await _the_one(books, number, tenant)
         issued = await _issued(books, named)
-        if line is not None and not 1 <= line <= len(issued.lines):
-            raise _wrong(f"{number} of {named.tenant} has the lines 1 to {len(issued.lines)}, so no line {line}")
         asked = Asked(named.position, lambda place: events if line in {None, place + 1} else 0)
         bar = stack.enter_context(progress_bar())
         answer = await _answer(settings, named, asked, Bar(bar))
+        if line is not None and line not in lines_of(issued, answer):
+            raise _wrong(f"{number} of {named.tenant} has the lines 1 to {len(answer.lines)}, so no line {line}")
         numbers = await _numbers(books, named, answer)
         bar.stop()
         told = Told(issued, answer, numbers)
@@ -56,6 +56,11 @@ async def run_explain(  # noqa: PLR0913 - the command's options
         else:
             told.line(line)
         return FAILED if told.findings(line) else WELL
+
+
+def lines_of(issued: IssuedInvoice, answer: Answer) -> set[int]:
+    """Returns the positions of all lines that stand on the invoice, and of those that the journal makes."""
+    return {line.position for line in issued.lines} | set(range(1, len(answer.lines) + 1))
 
 
 async def _the_one(books: IssuedBooks, number: str, tenant: str | None) -> Numbered:

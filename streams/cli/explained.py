@@ -62,9 +62,12 @@ class Told:
         self._out.print(f"How a line came about, and its events: beaas explain {self._issued.number} 1{tenant}")
 
     def line(self, position: int) -> None:
-        """Prints how one line came about."""
-        told = self._answer.lines[position - 1]
+        """Prints how one line came about; of a row that the journal does not make, what is wrong with it."""
         self._head()
+        if position > len(self._answer.lines):
+            self._verdict(position)
+            return
+        told = self._answer.lines[position - 1]
         line, words = told.line, self._words
         group = " · ".join(f"{name} {value or '(none)'}" for name, value in line.group.items())
         title = f"line {position}: {line.price}, {line.kind.replace('_', ' ')}" + (f" · {group}" if group else "")

@@ -39,6 +39,7 @@ STATUSES = {
     "streams.conformance.case.InvalidCase": WRONG_USE,
     "streams.refold.inquire.NoStatement": FAILED,
     "streams.refold.scope.JournalCut": FAILED,
+    "streams.refold.scope.NotRated": FAILED,
     "streams.redrive.errors.LettersUnreadable": UNREACHABLE,
     "streams.redrive.errors.RedriveFailed": UNREACHABLE,
     "streams.redrive.errors.RedriveFenced": FAILED,

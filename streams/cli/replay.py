@@ -145,6 +145,10 @@ class _Told:
         folded = f"{found.entries:,} entries of the journal refolded"
         if found.not_rated:
             console().print(f"{found.not_rated:,} newer positions of the journal are not rated yet, and not judged")
+        if found.invoices.pending:
+            console().print(
+                f"{found.invoices.pending:,} invoices of what is not rated, or not yet there, are not judged"
+            )
         verdict = f"{self.count:,} differences" if self.count else "nothing differs by a byte"
         console().print(f"{whose}: {folded}, {verdict}", style="bold red" if self.count else "bold green")
 

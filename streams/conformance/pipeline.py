@@ -10,7 +10,7 @@ A story's journal gets its entries in the order of the timeline, whatever the pi
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -84,6 +84,10 @@ class Pipeline(Protocol):
         """Makes a tenant with the story's catalogue and customers; its clock stands at the story's beginning."""
 
 
+async def _nothing_refused(_tenant: str) -> Sequence[str]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Course:
     """How the cases are run.
@@ -92,11 +96,13 @@ class Course:
         run: stands in every tenant's code, so that the same files can be run again.
         at_once: so many stories run side by side at most.
         progress: is called with the number of stories that are through, and of all of them.
+        refusals: tells why the journal refused commands of a tenant, by its code, once they are all settled.
     """
 
     run: str
     at_once: int
     progress: Callable[[int, int], None] = lambda _done, _all: None
+    refusals: Callable[[str], Awaitable[Sequence[str]]] = _nothing_refused
 
 
 async def run_files_through(pipeline: Pipeline, paths: Sequence[Path], course: Course) -> Results:
@@ -123,7 +129,7 @@ async def _run_all(pipeline: Pipeline, stories: Sequence[Scenario], course: Cour
     async def run(number: int, scenario: Scenario) -> tuple[str, ...]:
         nonlocal through
         async with places:
-            found = await _differences(pipeline, f"conformance-{course.run}-{number}", scenario)
+            found = await _differences(pipeline, course, f"conformance-{course.run}-{number}", scenario)
         through += 1
         course.progress(through, len(stories))
         return found
@@ -138,10 +144,12 @@ async def _run_all(pipeline: Pipeline, stories: Sequence[Scenario], course: Cour
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _differences(pipeline: Pipeline, code: str, scenario: Scenario) -> tuple[str, ...]:
+async def _differences(pipeline: Pipeline, course: Course, code: str, scenario: Scenario) -> tuple[str, ...]:
     try:
         story = _Story(await pipeline.tenant(code, scenario))
         await story.run(scenario.timeline)
+        if refused := await course.refusals(code):  # as in process, where the story ends there
+            return tuple(f"refused: {why}" for why in refused)
         return tuple(compare(scenario.expect, story.invoices, await story.tenant.credit()))
     except (BillingError, InvalidCase) as error:
         return (f"refused: {error}",)

@@ -120,7 +120,7 @@ FAMILIES: Final = (
         ("too-old", "final-billed"),
         "The statement that it belongs to can no longer be adjusted.",
         "Bill it by hand: a redrive is refused by the account again.",
-        Cure.FIXED,
+        Cure.NEVER,
     ),
     Family(
         ("conflict",),

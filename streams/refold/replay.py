@@ -25,7 +25,7 @@ from streams.batching.batch import Record
 from streams.refold.difference import Difference, Kind, fields_that_differ
 from streams.refold.ports import Books, Issued
 from streams.refold.refold import Refold
-from streams.refold.scope import Positions, Scope, Stretch, require_whole
+from streams.refold.scope import Positions, Scope, Stretch, require_rated, require_whole
 from streams.refold.spill import Refolded, Spill, Told
 
 REPORT_EVERY: Final = 1_000
@@ -88,12 +88,14 @@ class Replay:
 
         Raises:
             JournalCut: the journal's beginning is gone.
+            NotRated: rating has committed nothing of it.
             KafkaConnectionError: no broker answers.
         """
-        journal = self._wire.name(topics.JOURNAL)
+        journal, group = self._wire.name(topics.JOURNAL), f"{self._wire.prefix}rating"
         held = await self._wire.positions.stretches(journal, self._scope.homes)
         require_whole(journal, held.values())
-        rated = await self._wire.positions.committed(journal, f"{self._wire.prefix}rating")
+        rated = await self._wire.positions.committed(journal, group)
+        require_rated(journal, group, held.values(), rated)
         self._rated = {one.partition: one.until(rated.get(one.partition, 0)) for one in held.values()}
         self.found.not_rated = sum(one.end - self._rated[one.partition].end for one in held.values())
         misplaced: list[Difference] = []
@@ -200,7 +202,7 @@ class Replay:
                 if self._scope.has(record.key) and statement.journal_offset < self._rated[stretch.partition].end:
                     for difference in self._compare_statement(record, statement):
                         yield difference
-        for refolded in list(self.spill.unpublished()):
+        for refolded in self.spill.unpublished():
             cut = held[refolded.partition].start > 0
             if cut and refolded.position < oldest.get(refolded.partition, 1 << 62):
                 self.found.statements.gone += 1
@@ -225,6 +227,7 @@ class Replay:
     async def _compare_invoices(self, books: Books, invoiced: Mapping[int, int]) -> AsyncGenerator[Difference, None]:
         async for issued in books.invoices(self._scope.tenant, self._scope.customer):
             if issued.position >= self._rated[self._scope.home(issued.customer)].end:
+                self.found.invoices.pending += 1
                 continue
             for difference in self._compare_invoice(issued):
                 yield difference

@@ -13,6 +13,10 @@ class JournalCut(Exception):
     """The beginning of the journal is gone, so nothing that depends on it can be told; the text says which and why."""
 
 
+class NotRated(Exception):
+    """Rating has committed nothing of a journal that has entries; the text says what to look at."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """A tenant, or one customer of it, and where it lives."""
@@ -96,6 +100,20 @@ class Positions:
         finally:
             await admin.close()
         return {at.partition: one.offset for at, one in found.items() if at.topic == topic and one.offset >= 0}
+
+
+def require_rated(topic: str, group: str, held: Iterable[Stretch], rated: Mapping[int, int]) -> None:
+    """Refuses to judge a journal by a group that has done nothing of it: all would be passed without a look.
+
+    Raises:
+        NotRated: the text names group and topic.
+    """
+    known = list(held)
+    if any(one.end > one.start for one in known) and not any(one.partition in rated for one in known):
+        raise NotRated(
+            f"group {group} has committed nothing on {topic}, which has entries: does rating run, are its offsets gone,"
+            " and is BEAAS_TOPIC_PREFIX its prefix? Nothing can be compared before it has"
+        )
 
 
 def require_whole(topic: str, stretches: Iterable[Stretch]) -> None:

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -16,12 +17,16 @@ from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartiti
 from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
+from billing.entry import CustomerId, TenantId
 from billing.invariants import Finding
 from connectors.audit.verdicts import Examination
 from connectors.embedded.cluster import EmbeddedServers
+from connectors.postgres.unit_of_work import unit_of_work
 from connectors.registry.client import lookup_ids
+from connectors.services.customers import Grant, grant_credit
 from schemas.codec import Codec
 from schemas.convert import statement_from_domain
+from streams.app import codec_of, outbox_of, service_pool
 from streams.cli.doctor import examined
 from tests.postgres.builders import NoRegistry, line, statement
 from tests.support.pipeline import Pipeline, running_pipeline, until
@@ -96,12 +101,24 @@ async def billed(servers: EmbeddedServers, tmp_path_factory: pytest.TempPathFact
         await pipeline.settle("acme", "2026-03-01T00:00:00Z")
         await pipeline.ok("usage", "send", files / "late.csv")
         await pipeline.settle("acme", "2026-04-01T00:00:00Z")
+        await grant(pipeline, "c1", "12.00")  # after the last invoice, so that it remains
 
         async def quiet() -> bool:
             return not (await examine(pipeline)).found
 
         await until(quiet, "the views to have all of it")
         yield pipeline
+
+
+async def grant(pipeline: Pipeline, customer: str, amount: str) -> None:
+    """The customer has credit."""
+    settings = pipeline.settings
+    async with (
+        service_pool(settings, "test", 1) as pool,
+        unit_of_work(pool, None, outbox=outbox_of(settings, codec_of(settings))) as work,
+    ):
+        given = Grant(CustomerId(customer), amount)
+        await grant_credit(work, TenantId("acme"), given, now=datetime.now(UTC), grant_id=f"of-{customer}")
 
 
 @contextmanager
@@ -175,6 +192,15 @@ async def test_people_get_a_table_and_a_last_line(billed: Pipeline) -> None:
     assert "I04" in ran.out
 
 
+async def test_what_is_not_looked_at_without_the_topics_is_said_of_each_invariant(billed: Pipeline) -> None:
+    whole, fast = [(await examine(billed, fast=fast)).examination.verdicts for fast in (False, True)]
+    fewer = {name for name, one in fast.items() if one.facts < whole[name].facts}
+    noted = {name for name, one in fast.items() if one.unjudged.startswith("not with --fast: ")}
+    assert fewer <= noted
+    assert noted == {"I02", "I03", "I07", "I08", "I13", "I14", "I16", "I18", "I19"}
+    assert not [name for name, one in whole.items() if "--fast" in one.unjudged]
+
+
 async def test_a_finding_is_told_in_a_line_of_its_own_and_is_status_one(billed: Pipeline) -> None:
     with damaged(billed, *DAMAGE["a line that was altered"][0]):
         ran = await billed.beaas("doctor", "--fast")
@@ -231,6 +257,30 @@ DAMAGE = {
         ],
         {"I03": "until", "I07": "invoice event", "I13": SINK, "I16": "INV-"},
     ),
+    "the lines of an invoice that is gone": (
+        ["UPDATE beaas.invoice_lines SET invoice_id = uuidv7() WHERE invoice_id = :second"],
+        {"I04": "INV-000002", "I06": "-", "I16": "INV-000002"},
+    ),
+    "a ledger transaction of an invoice that is gone": (
+        ["UPDATE beaas.ledger_transactions SET invoice_id = uuidv7() WHERE invoice_id = :second"],
+        {"I06": "-"},
+    ),
+    "postings whose ledger transaction is gone": (
+        ["DELETE FROM beaas.ledger_transactions WHERE invoice_id = :second"],
+        {"I05": "transaction", "I06": "INV-000002"},
+    ),
+    "a ledger transaction whose postings are gone": (
+        ["DELETE FROM beaas.postings WHERE transaction_id = (:booked :second)"],
+        {"I05": "transaction", "I16": "INV-000002, its ledger transaction"},
+    ),
+    "the last grant of a currency that is gone": (
+        ["DELETE FROM beaas.credit_grants"],
+        {"I05": "account customer_credit of c1"},
+    ),
+    "what remains of a grant that was given to another customer": (
+        ["UPDATE beaas.credit_grants SET customer_id = 'c2'"],
+        {"I05": "account customer_credit of c2"},
+    ),
     "a series that was set back": (
         ["UPDATE beaas.invoice_series SET last_number = last_number - 1"],
         {"I15": "series"},
@@ -250,6 +300,20 @@ async def test_planted_damage_is_found_by_name(billed: Pipeline, what: str) -> N
     assert examined.found == set(expected), examined.findings
     for invariant, subject in expected.items():
         assert any(subject in found for found, _ in examined.of(invariant)), examined.of(invariant)
+
+
+async def test_credit_is_judged_customer_by_customer_and_page_by_page(
+    billed: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [(postings,)] = billed.rows("SELECT count(*) FROM beaas.postings")
+    assert (await examine(billed, fast=True)).examination["I05"].facts == postings + 1
+    monkeypatch.setattr("connectors.audit.books._ROWS", 1)
+    with damaged(billed, "UPDATE beaas.credit_grants SET customer_id = 'c2'"):
+        examined = await examine(billed, fast=True)
+    assert [subject for subject, _ in examined.of("I05")] == [
+        "account customer_credit of c1",
+        "account customer_credit of c2",
+    ]
 
 
 async def test_what_was_put_right_again_is_passed_in_silence(billed: Pipeline) -> None:
@@ -333,13 +397,32 @@ async def test_offsets_that_somebody_set_ahead_are_found(idle: Pipeline) -> None
     servers = idle.servers.kafka_bootstrap_servers
     admin, group = AdminClient({"bootstrap.servers": servers}), "idle.intake"
     ahead = ConsumerGroupTopicPartitions(group, [TopicPartition(idle.topic("usage"), 0, 3)])
-    admin.alter_consumer_group_offsets([ahead])[group].result(10)
+
+    async def moved() -> bool:  # the first who asks makes the broker make its topic of offsets
+        answer = admin.alter_consumer_group_offsets([ahead])[group].result(10)
+        return not any(one.error for one in answer.topic_partitions)
+
+    await until(moved, "the group's coordinator")
     try:
         ((subject, detail),) = (await examine(idle, fast=True)).of("I13")
     finally:
         admin.delete_consumer_groups([group])[group].result(10)
     assert subject == "idle.intake on idle.usage/0"
     assert detail.startswith("committed offset 3, and what offset 0 should have done is not there")
+
+
+async def test_a_topic_that_was_deleted_is_found_by_name(idle: Pipeline) -> None:
+    name, admin = idle.topic("catalog"), AdminClient({"bootstrap.servers": idle.servers.kafka_bootstrap_servers})
+    admin.delete_topics([name])[name].result(10)
+
+    async def found() -> bool:
+        subjects = [subject for subject, _ in (await examine(idle, fast=True, within_s=3600)).of("I19")]
+        return any(subject.startswith(f"topic {name}, which Kafka does not have: ") for subject in subjects)
+
+    try:
+        await until(found, "the topic to be gone")
+    finally:
+        await idle.ok("setup")
 
 
 async def test_a_record_that_nobody_can_read_is_found_by_its_place(idle: Pipeline) -> None:

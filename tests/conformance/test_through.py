@@ -190,3 +190,17 @@ async def test_what_a_story_is_refused_fails_its_case_alone_and_a_dead_pipeline_
 
     with pytest.raises(ConnectionError):
         await run(InMemory(Dead), path)
+
+
+async def test_what_the_journal_refused_of_a_story_fails_its_case_with_the_reason(tmp_path: Path) -> None:
+    paths = [tmp_path / "first.yaml", tmp_path / "second.yaml"]
+    for path, text in zip(paths, (USAGE_BEFORE_A_COMMAND, USAGE_AFTER_A_COMMAND), strict=True):
+        path.write_text(text)
+
+    async def refusals(tenant: str) -> list[str]:
+        return ["the plan has no such price"] if tenant.endswith("-2") else []
+
+    told = str(await run_files_through(InMemory(), paths, Course(run="one", at_once=2, refusals=refusals)))
+    first, second, why, count = told.splitlines()
+    assert (first.split()[0], second.split()[0], count) == ("ok", "FAILED", "1 passed, 1 failed")
+    assert why.strip() == "refused: the plan has no such price"

@@ -4,7 +4,7 @@ import ast
 import re
 from pathlib import Path
 
-from streams.redrive.reasons import BY_CODE, FAMILIES
+from streams.redrive.reasons import BY_CODE, FAMILIES, HOPELESS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "dead-letters.md"
@@ -79,6 +79,12 @@ def test_a_reason_stands_in_one_family() -> None:
 
 def test_the_page_tells_them_all() -> None:
     assert table() in PAGE.read_text(), f"put this into {PAGE.name}:\n{table()}"
+
+
+def test_a_selection_leaves_out_what_its_account_is_known_to_refuse_again() -> None:
+    refused = {code for family in FAMILIES if "is refused" in family.remedy for code in family.codes}
+    assert refused == {"too-old", "final-billed"}
+    assert refused <= set(HOPELESS)
 
 
 def test_a_reason_nobody_documented_is_seen() -> None:

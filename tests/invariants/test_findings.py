@@ -1,5 +1,7 @@
 """What the other invariants say, to the word where it counts, and what they let pass."""
 
+import re
+from decimal import Decimal
 from itertools import pairwise
 
 import pytest
@@ -8,12 +10,16 @@ from hypothesis import strategies as st
 
 from billing.invariants import (
     Attempt,
+    CellFact,
     CommandFact,
     DeadLetterFact,
+    EventFact,
     Finding,
     FunctionFact,
+    InvoiceFact,
     IsolationFact,
     LagFact,
+    Measure,
     OutboxFact,
     PositionFact,
     ReadFact,
@@ -27,8 +33,10 @@ from billing.invariants import (
     ViewFact,
     aggregates_are_in_order,
     commits_follow_effects,
+    every_event_has_one_fate,
     everything_settles,
     finals_stay,
+    invoices_add_up,
     nothing_runs_away,
     outbox_is_published,
     records_decode,
@@ -36,7 +44,9 @@ from billing.invariants import (
     replay_agrees,
     state_is_its_fold,
     tenants_are_apart,
+    usage_is_conserved,
 )
+from streams.cli import app
 from tests.invariants.telling import told
 
 # I07, I08 -------------------------------------------------------------------------------------------------------------
@@ -138,7 +148,7 @@ def test_each_comparison_says_which_it_is_and_what_to_do() -> None:
         for invariant, remedy in (
             ("I12", "Stop the worker, delete its data directory, and start it: it restores itself"),
             ("I16", "Final rows never change: find who changed it, and correct it by a new entry"),
-            ("I17", "See which line differs: beaas replay --diff"),
+            ("I17", "See which line differs: beaas replay --tenant acme --diff"),
         )
     ]
 
@@ -255,3 +265,28 @@ def test_dead_letters_that_nobody_planted_are_told_only_where_they_are_our_own_f
         ("", "dead letters: b", "4 dead letters in place of 3: beaas dlq list --reason b"),
         ("", "dead letters: c", "1 dead letters in place of 0: beaas dlq list --reason c"),
     ]
+
+
+# What to do -----------------------------------------------------------------------------------------------------------
+
+
+COMMAND = re.compile(r"beaas (?P<name>[a-z]+)(?P<rest>[^.,]*)")
+
+
+def test_every_command_that_a_finding_names_can_be_run_as_it_is_printed() -> None:
+    for tenant in ("acme", ""):
+        nothing, one = Measure(Decimal(0), None, None), Measure(Decimal(1), None, None)
+        found = [
+            *usage_is_conserved([CellFact(tenant, "s1", "calls", "", "2026-01-01", nothing, one, None)]),
+            *every_event_has_one_fate([EventFact(tenant, "e1", 1, 0, 0, 0, 0, 0)]),
+            *replay_agrees([RefoldFact(tenant, "A", b"1", b"2")]),
+            *invoices_add_up([InvoiceFact(tenant, "INV-000001", ("USD",), 0, 0, 0, Decimal(0), 0, 0, 0, 0, 0, 0, 0)]),
+        ]
+        named = [match[0] for one in found for match in COMMAND.finditer(one.detail)]
+        replay = "beaas replay --tenant acme --diff"
+        expected = [replay, replay, replay, "beaas explain INV-000001 --tenant acme"]
+        assert [one.invariant for one in found] == ["I01", "I02", "I17", "I04"]
+        assert named == (expected if tenant else [])
+        for command in named:
+            parsed, _, _ = app.parse_args(command.split()[1:], print_error=False, exit_on_error=False)
+            assert parsed.__name__ == command.split()[1]

@@ -11,6 +11,7 @@ from billing.invariants import (
     NOTHING,
     BalanceFact,
     CellFact,
+    EntryFact,
     EventFact,
     InvoiceFact,
     IssueFact,
@@ -228,6 +229,25 @@ def test_a_balance_that_is_not_the_fold_of_its_postings_is_told() -> None:
     ]
 
 
+def test_a_balance_that_was_summed_elsewhere_is_compared_with_that_sum() -> None:
+    balances = [BalanceFact("acme", "USD", "a", -6, -6), BalanceFact("acme", "EUR", "a", 0, -6)]
+    assert told(ledger_balances([posting("t", 1), posting("t", -1)], balances)) == [
+        ("acme", "account a", "its postings come to -6 EUR (minor units) and its balance is said to be 0")
+    ]
+
+
+def test_a_transaction_without_postings_and_postings_without_a_transaction_are_told() -> None:
+    entries = [EntryFact("acme", "t", 1, 2), EntryFact("acme", "u", 1, 0), EntryFact("acme", "v", 0, 2)]
+    assert told(ledger_balances([], [], entries)) == [
+        (
+            "acme",
+            f"transaction {name}",
+            f"{there} transactions with {postings} postings in place of 1 with its postings",
+        )
+        for name, there, postings in (("u", 1, 0), ("v", 0, 2))
+    ]
+
+
 # I06 ------------------------------------------------------------------------------------------------------------------
 
 
@@ -248,6 +268,10 @@ def test_a_balance_that_is_not_the_fold_of_its_postings_is_told() -> None:
             "0 invoices in place of 1, 1 events that it is final in place of 0",
         ),
         (IssueFact("acme", "A", 2, True, 1, 1, 1), "2 invoices in place of 1"),
+        (
+            IssueFact("acme", "A", 0, True, 0, None, None, stray_lines=3),
+            "0 invoices in place of 1, 3 lines in place of 0",
+        ),
     ],
 )
 def test_an_invoice_without_all_that_belongs_to_it_is_told(fact: IssueFact, wrong: str | None) -> None:

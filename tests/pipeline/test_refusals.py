@@ -2,12 +2,19 @@
 
 import asyncio
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
 
+from billing.entry import CustomerId, QuantityChanged, SubscriptionId, TenantId
+from billing.instant import micros
+from connectors.postgres.unit_of_work import unit_of_work
+from connectors.services import journal
+from streams.app import codec_of, outbox_of, service_pool
 from tests.support.pipeline import Pipeline, Ran
 
 TENANT = """\
@@ -117,3 +124,38 @@ async def test_wrong_arguments_are_named_and_exit_with_2(
 ) -> None:
     ran = await pipeline.beaas(*arguments)
     assert (ran.status, named in ran.err + ran.out, "Traceback" in ran.err) == (2, True, False), ran
+
+
+async def give(pipeline: Pipeline, tenant: str, price: str, at: datetime) -> None:
+    """The quantity of a price changes, whatever the services would say to it: the journal is the judge."""
+    command = QuantityChanged(
+        tenant=TenantId(tenant),
+        customer=CustomerId("c"),
+        subscription=SubscriptionId("s"),
+        command_id=str(uuid4()),
+        correlation_id="",
+        at_us=micros(at),
+        price=price,
+        quantity="2",
+    )
+    settings = pipeline.settings
+    async with (
+        service_pool(settings, "test", 1) as pool,
+        unit_of_work(pool, None, outbox=outbox_of(settings, codec_of(settings))) as work,
+    ):
+        await journal.append(work, [command])
+
+
+async def test_a_command_that_the_journal_refused_is_told_to_who_waits_for_it(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    file = tmp_path / "judged.yaml"
+    file.write_text(TENANT.replace("REFUSED", "JUDGED"), encoding="utf-8")
+    await pipeline.ok("apply", file)
+    await pipeline.settle("JUDGED", "2026-01-01T00:00:00Z")
+    await give(pipeline, "JUDGED", "seats", datetime(2026, 1, 1, tzinfo=UTC))
+    ran = await pipeline.beaas("clock", "set", "JUDGED", "2026-01-02T00:00:00Z", "--wait", "--timeout", "150")
+    why = "the plan has no recurring price 'seats'; it has none"
+    told = f"beaas: JUDGED: QuantityChanged of s at 2026-01-01T00:00:00Z was refused: {why}\n"
+    assert (ran.status, ran.out, ran.err) == (1, "", told)
+    await pipeline.settle("JUDGED", "2026-02-01T00:00:00Z")  # it goes on: what was told is not told for ever

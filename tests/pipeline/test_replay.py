@@ -155,6 +155,25 @@ async def test_a_cent_more_on_one_line_is_found_with_both_values(pipeline: Pipel
     assert str(difference) in replay.out
 
 
+async def test_a_line_that_is_gone_and_one_that_was_added_are_explained_as_that(
+    pipeline: Pipeline, billed: str
+) -> None:
+    number, _, where = one_line(pipeline, billed)
+    invoice = where.rpartition(" AND ")[0]
+    [(last,)] = pipeline.rows(f"SELECT max(position) FROM beaas.invoice_lines WHERE {invoice}")  # noqa: S608 - as above
+    unguarded(pipeline, "invoice_lines", f"position = {last + 1}", f"{invoice} AND position = {last}")
+    try:
+        ran = {
+            line: await pipeline.beaas("explain", number, str(line), "--tenant", billed)
+            for line in (last, last + 1, last + 2)
+        }
+    finally:
+        unguarded(pipeline, "invoice_lines", f"position = {last}", f"{invoice} AND position = {last + 1}")
+    assert {line: one.status for line, one in ran.items()} == {last: 1, last + 1: 1, last + 2: 2}
+    assert f"beaas.invoice_lines[{last}] says no such row, by the journal it is a row" in ran[last].out
+    assert f"beaas.invoice_lines[{last + 1}] says a row, by the journal it is no such row" in ran[last + 1].out
+
+
 async def test_each_other_row_that_was_altered_is_found(pipeline: Pipeline, billed: str) -> None:
     number, position, where = one_line(pipeline, billed)
     invoice = where.rpartition(" AND ")[0]

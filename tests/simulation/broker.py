@@ -65,7 +65,7 @@ class Log:
     @property
     def stable_end(self) -> int:
         """Where a reader of committed records has to stop."""
-        return min(self.open.values(), default=len(self.entries))
+        return min(self.open.values()) if self.open else len(self.entries)
 
     def readable_end(self, *, committed: bool) -> int:
         """Where a reader has to stop."""
@@ -83,12 +83,12 @@ class Log:
     def read(self, position: int, *, most: int, committed: bool = True) -> tuple[list[Record], int]:
         """Returns up to `most` records from a position, and the position after all that was passed."""
         end = self.readable_end(committed=committed)
+        left_out = self.aborted if committed else ()
         found: list[Record] = []
-        while position < end and len(found) < most:
-            record = self.entries[position]
-            if record is not None and not (committed and position in self.aborted):
-                found.append(record)
-            position += 1
+        while position < end and (missing := most - len(found)) > 0:
+            portion = self.entries[position : min(end, position + missing)]
+            position += len(portion)
+            found += [one for one in portion if one is not None and one.offset not in left_out]
         return found, position
 
     def committed(self) -> list[Record]:

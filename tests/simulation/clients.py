@@ -177,13 +177,14 @@ class SimConsumer:
         fetched: Mapping[TopicPartition, list[Record]] = await self._world.op(
             "read",
             lambda: self._fetched(places, max_records),
-            when=lambda: any(self._readable(place) for place in places),
+            when=lambda: self._readable(places),
             timeout_s=timeout_ms / 1000,
         )
         return fetched
 
-    def _readable(self, place: TopicPartition) -> bool:
-        return self._broker.log(*place).readable_end(committed=self._committed) > self._positions[place]
+    def _readable(self, places: Iterable[TopicPartition]) -> bool:
+        broker, positions, committed = self._broker, self._positions, self._committed
+        return any(broker.log(*place).readable_end(committed=committed) > positions[place] for place in places)
 
     def _fetched(self, places: Iterable[TopicPartition], most: int) -> dict[TopicPartition, list[Record]]:
         """As a broker that answers in portions of any size."""

@@ -40,7 +40,7 @@ def accept(database: Database, codec: Codec, journal: str, entry: SubscriptionCo
     record = convert.entry_from_domain(entry)
     command_id = UUID(entry.command_id)
     assert command_id not in database.commands
-    database.commands[command_id] = Command(
+    database.commands[command_id] = database.unreleased[command_id] = Command(
         sequence=len(database.commands),
         tenant_id=entry.tenant,
         command_id=command_id,
@@ -196,6 +196,7 @@ class ScheduleQueries:
                 command = connection.database.commands[command_id]
                 assert not command.released, "two schedulers released one command"
                 command.released = True
+                del connection.database.unreleased[command_id]
 
         connection.write(release)
         return len(command_ids)
@@ -215,7 +216,7 @@ def _releasable(command: Command) -> ReleasableCommands:
 
 
 def _unreleased(connection: Connection) -> list[Command]:
-    return [one for one in connection.database.commands.values() if not one.released]
+    return list(connection.database.unreleased.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,15 +255,11 @@ async def schedule(database: Database, barrier: SimBarrier) -> None:
     outbox: Any = None
     rounds = Rounds(pool, outbox, barrier, lambda: datetime.fromtimestamp(world.wall_s(), UTC), timedelta())
     while True:
-        await world.op("see commands", lambda: None, when=lambda: _has_unreleased(database))
+        await world.op("see commands", lambda: None, when=lambda: bool(database.unreleased))
         await rounds.note()
         _, waiting = await rounds.release()
         if waiting:
             await asyncio.sleep(0.02)
-
-
-def _has_unreleased(database: Database) -> bool:
-    return any(not one.released for one in database.commands.values())
 
 
 # The relay ----------------------------------------------------------------------------------------------------------

@@ -71,6 +71,7 @@ class Database:
     """Committed rows.
 
     Attributes:
+        unreleased: of the commands, those that have not gone out yet, in their order.
         wal: for each commit that wrote to the outbox, its events.
         slot: how many of these commits the relay has confirmed.
         reader: which session reads the slot.
@@ -78,6 +79,7 @@ class Database:
 
     world: World
     commands: dict[UUID, Command] = field(default_factory=dict)
+    unreleased: dict[UUID, Command] = field(default_factory=dict)
     invoices: dict[tuple[str, str], Issued] = field(default_factory=dict)
     issued: list[Issued] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=dict)

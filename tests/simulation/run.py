@@ -167,7 +167,7 @@ class Simulation:
         return (
             database.slot == len(database.wal)
             and not any(log.open for log in self.broker.logs.values())  # the last markers may still be to come
-            and all(command.released for command in database.commands.values())
+            and not database.unreleased
             and all(self._is_through(app, source) for app, source in SOURCES.items())
         )
 

@@ -147,10 +147,11 @@ class SimConsumer:
 
     async def _getmany(self, active_partitions: set[TP], timeout: float) -> dict[TP, list[Any]]:  # noqa: ASYNC109 - Faust's name
         places = sorted(active_partitions)
+        read, logs = self._read, [(tp, self._broker.log(*tp)) for tp in places]
         fetched: dict[TP, list[Any]] = await self._world.op(
             "fetch",
             lambda: self._fetched(places),
-            when=lambda: any(self._broker.log(*tp).stable_end > self._read.get(tp, 0) for tp in places),
+            when=lambda: any(log.stable_end > read.get(tp, 0) for tp, log in logs),
             timeout_s=timeout,
         )
         return fetched

@@ -2,6 +2,8 @@
 
 # ruff: noqa: D205 - a long promise is wrapped
 
+# ruff: noqa: PLR0913 - an argument for each parameter of the statement
+
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -43,7 +45,7 @@ FROM (
     ORDER BY transaction_id
     LIMIT %(most)s
 ) AS t
-JOIN beaas.postings AS p ON p.tenant_id = t.tenant_id AND p.transaction_id = t.transaction_id
+LEFT JOIN beaas.postings AS p ON p.tenant_id = t.tenant_id AND p.transaction_id = t.transaction_id
 ORDER BY t.transaction_id, p.position
 """
 
@@ -54,26 +56,32 @@ class AuditedPostings:
 
     transaction_id: UUID
     currency: str
-    account: str
-    amount_minor: Decimal
+    account: str | None
+    amount_minor: Decimal | None
 
 
 async def audited_postings(
     connection: AsyncConnection[Any], *, tenant_id: str, after: UUID, most: int
 ) -> list[AuditedPostings]:
-    """The postings of the first so many ledger transactions behind an id."""
+    """The postings of the first so many ledger transactions behind an id; nulls for one that has none."""
     async with connection.cursor(row_factory=args_row(AuditedPostings)) as cursor:
         await cursor.execute(_AUDITED_POSTINGS, {"tenant_id": tenant_id, "after": after, "most": most})
         return await cursor.fetchall()
 
 
 _AUDITED_ORPHANS: Final[LiteralString] = """
-SELECT t.invoice_id::uuid AS invoice_id, count(*) AS transactions
-FROM beaas.ledger_transactions AS t
-WHERE t.tenant_id = %(tenant_id)s AND t.invoice_id IS NOT NULL AND NOT EXISTS (
-    SELECT FROM beaas.invoices AS i WHERE i.tenant_id = t.tenant_id AND i.invoice_id = t.invoice_id)
-GROUP BY t.invoice_id
-ORDER BY t.invoice_id
+SELECT o.invoice_id::uuid AS invoice_id, sum(o.lines)::bigint AS lines, sum(o.transactions)::bigint AS transactions
+FROM (
+    SELECT l.invoice_id, 1 AS lines, 0 AS transactions FROM beaas.invoice_lines AS l
+    WHERE l.tenant_id = %(tenant_id)s AND NOT EXISTS (
+        SELECT FROM beaas.invoices AS i WHERE i.tenant_id = l.tenant_id AND i.invoice_id = l.invoice_id)
+    UNION ALL
+    SELECT t.invoice_id, 0, 1 FROM beaas.ledger_transactions AS t
+    WHERE t.tenant_id = %(tenant_id)s AND t.invoice_id IS NOT NULL AND NOT EXISTS (
+        SELECT FROM beaas.invoices AS i WHERE i.tenant_id = t.tenant_id AND i.invoice_id = t.invoice_id)
+) AS o
+GROUP BY o.invoice_id
+ORDER BY o.invoice_id
 LIMIT %(most)s
 """
 
@@ -83,22 +91,65 @@ class AuditedOrphans:
     """A row of `audited_orphans`."""
 
     invoice_id: UUID
+    lines: int
     transactions: int
 
 
 async def audited_orphans(connection: AsyncConnection[Any], *, tenant_id: str, most: int) -> list[AuditedOrphans]:
-    """Ledger transactions whose invoice is gone."""
+    """Invoices that are not there, and how many lines and ledger transactions name each: no key is enforced between
+    them.
+    """
     async with connection.cursor(row_factory=args_row(AuditedOrphans)) as cursor:
         await cursor.execute(_AUDITED_ORPHANS, {"tenant_id": tenant_id, "most": most})
         return await cursor.fetchall()
 
 
+_AUDITED_STRAYS: Final[LiteralString] = """
+SELECT p.transaction_id, count(*) AS postings
+FROM beaas.postings AS p
+WHERE p.tenant_id = %(tenant_id)s AND NOT EXISTS (
+    SELECT FROM beaas.ledger_transactions AS t
+    WHERE t.tenant_id = p.tenant_id AND t.transaction_id = p.transaction_id)
+GROUP BY p.transaction_id
+ORDER BY p.transaction_id
+LIMIT %(most)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedStrays:
+    """A row of `audited_strays`."""
+
+    transaction_id: UUID
+    postings: int
+
+
+async def audited_strays(connection: AsyncConnection[Any], *, tenant_id: str, most: int) -> list[AuditedStrays]:
+    """Ledger transactions that are not there, and how many postings name each: no key is enforced between them."""
+    async with connection.cursor(row_factory=args_row(AuditedStrays)) as cursor:
+        await cursor.execute(_AUDITED_STRAYS, {"tenant_id": tenant_id, "most": most})
+        return await cursor.fetchall()
+
+
 _AUDITED_CREDIT: Final[LiteralString] = """
-SELECT currency, sum(remaining_minor)::numeric AS remaining_minor
-FROM beaas.credit_grants
-WHERE tenant_id = %(tenant_id)s
-GROUP BY currency
-ORDER BY currency
+SELECT customer_id, currency, coalesce(l.posted_minor, 0)::numeric AS posted_minor,
+    coalesce(g.remaining_minor, 0)::numeric AS remaining_minor
+FROM (
+    SELECT t.customer_id, t.currency, sum(p.amount_minor) AS posted_minor
+    FROM beaas.postings AS p
+    JOIN beaas.ledger_transactions AS t ON t.tenant_id = p.tenant_id AND t.transaction_id = p.transaction_id
+    WHERE p.tenant_id = %(tenant_id)s AND p.account = %(account)s
+    AND (t.customer_id, t.currency) > (%(after_customer)s, %(after_currency)s)
+    GROUP BY t.customer_id, t.currency
+) AS l
+FULL JOIN (
+    SELECT customer_id, currency, sum(remaining_minor) AS remaining_minor
+    FROM beaas.credit_grants
+    WHERE tenant_id = %(tenant_id)s AND (customer_id, currency) > (%(after_customer)s, %(after_currency)s)
+    GROUP BY customer_id, currency
+) AS g USING (customer_id, currency)
+ORDER BY customer_id, currency
+LIMIT %(most)s
 """
 
 
@@ -106,14 +157,35 @@ ORDER BY currency
 class AuditedCredit:
     """A row of `audited_credit`."""
 
+    customer_id: str
     currency: str
+    posted_minor: Decimal
     remaining_minor: Decimal
 
 
-async def audited_credit(connection: AsyncConnection[Any], *, tenant_id: str) -> list[AuditedCredit]:
-    """What is left of all credit of a tenant, expired or not, by currency."""
+async def audited_credit(
+    connection: AsyncConnection[Any],
+    *,
+    tenant_id: str,
+    account: str,
+    after_customer: str,
+    after_currency: str,
+    most: int,
+) -> list[AuditedCredit]:
+    """The first so many customers and currencies behind one: what the ledger says of their credit, and what remains
+    of their grants, expired or not, in one look; a side that has nothing says 0.
+    """
     async with connection.cursor(row_factory=args_row(AuditedCredit)) as cursor:
-        await cursor.execute(_AUDITED_CREDIT, {"tenant_id": tenant_id})
+        await cursor.execute(
+            _AUDITED_CREDIT,
+            {
+                "tenant_id": tenant_id,
+                "account": account,
+                "after_customer": after_customer,
+                "after_currency": after_currency,
+                "most": most,
+            },
+        )
         return await cursor.fetchall()
 
 

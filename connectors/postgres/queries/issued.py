@@ -35,6 +35,37 @@ async def known_accounts(
         return await cursor.fetchone()
 
 
+_REFUSED_COMMANDS: Final[LiteralString] = """
+SELECT kind, customer_id, subscription_id, at, refusal
+FROM beaas.journal_commands
+WHERE tenant_id = %(tenant_id)s AND refusal <> ''
+AND (%(since)s::timestamptz IS NULL OR at >= %(since)s::timestamptz)
+AND (%(until)s::timestamptz IS NULL OR at <= %(until)s::timestamptz)
+ORDER BY sequence
+LIMIT %(most)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedCommands:
+    """A row of `refused_commands`."""
+
+    kind: str
+    customer_id: str
+    subscription_id: str | None
+    at: datetime
+    refusal: str
+
+
+async def refused_commands(
+    connection: AsyncConnection[Any], *, tenant_id: str, since: datetime | None, until: datetime | None, most: int
+) -> list[RefusedCommands]:
+    """The first so many commands that the journal refused, in their order; both ends of the span belong to it."""
+    async with connection.cursor(row_factory=args_row(RefusedCommands)) as cursor:
+        await cursor.execute(_REFUSED_COMMANDS, {"tenant_id": tenant_id, "since": since, "until": until, "most": most})
+        return await cursor.fetchall()
+
+
 _INVOICES_NUMBERED: Final[LiteralString] = """
 SELECT i.tenant_id, i.customer_id, i.subscription_id, i.number, i.invoice_id, i.statement_id, i.journal_position,
     i.series_position

@@ -8,7 +8,8 @@ WHERE %(tenant_id)s::text IS NULL OR t.tenant_id = %(tenant_id)s::text
 ORDER BY t.tenant_id;
 
 -- name: audited_postings :many
--- The postings of the first so many ledger transactions behind an id.
+-- The postings of the first so many ledger transactions behind an id; nulls for one that has none.
+-- nullable: account, amount_minor
 SELECT t.transaction_id, t.currency, p.account, p.amount_minor
 FROM (
     SELECT tenant_id, transaction_id, currency FROM beaas.ledger_transactions
@@ -16,26 +17,57 @@ FROM (
     ORDER BY transaction_id
     LIMIT %(most)s
 ) AS t
-JOIN beaas.postings AS p ON p.tenant_id = t.tenant_id AND p.transaction_id = t.transaction_id
+LEFT JOIN beaas.postings AS p ON p.tenant_id = t.tenant_id AND p.transaction_id = t.transaction_id
 ORDER BY t.transaction_id, p.position;
 
 -- name: audited_orphans :many
--- Ledger transactions whose invoice is gone.
-SELECT t.invoice_id::uuid AS invoice_id, count(*) AS transactions
-FROM beaas.ledger_transactions AS t
-WHERE t.tenant_id = %(tenant_id)s AND t.invoice_id IS NOT NULL AND NOT EXISTS (
-    SELECT FROM beaas.invoices AS i WHERE i.tenant_id = t.tenant_id AND i.invoice_id = t.invoice_id)
-GROUP BY t.invoice_id
-ORDER BY t.invoice_id
+-- Invoices that are not there, and how many lines and ledger transactions name each: no key is enforced between them.
+SELECT o.invoice_id::uuid AS invoice_id, sum(o.lines)::bigint AS lines, sum(o.transactions)::bigint AS transactions
+FROM (
+    SELECT l.invoice_id, 1 AS lines, 0 AS transactions FROM beaas.invoice_lines AS l
+    WHERE l.tenant_id = %(tenant_id)s AND NOT EXISTS (
+        SELECT FROM beaas.invoices AS i WHERE i.tenant_id = l.tenant_id AND i.invoice_id = l.invoice_id)
+    UNION ALL
+    SELECT t.invoice_id, 0, 1 FROM beaas.ledger_transactions AS t
+    WHERE t.tenant_id = %(tenant_id)s AND t.invoice_id IS NOT NULL AND NOT EXISTS (
+        SELECT FROM beaas.invoices AS i WHERE i.tenant_id = t.tenant_id AND i.invoice_id = t.invoice_id)
+) AS o
+GROUP BY o.invoice_id
+ORDER BY o.invoice_id
+LIMIT %(most)s;
+
+-- name: audited_strays :many
+-- Ledger transactions that are not there, and how many postings name each: no key is enforced between them.
+SELECT p.transaction_id, count(*) AS postings
+FROM beaas.postings AS p
+WHERE p.tenant_id = %(tenant_id)s AND NOT EXISTS (
+    SELECT FROM beaas.ledger_transactions AS t
+    WHERE t.tenant_id = p.tenant_id AND t.transaction_id = p.transaction_id)
+GROUP BY p.transaction_id
+ORDER BY p.transaction_id
 LIMIT %(most)s;
 
 -- name: audited_credit :many
--- What is left of all credit of a tenant, expired or not, by currency.
-SELECT currency, sum(remaining_minor)::numeric AS remaining_minor
-FROM beaas.credit_grants
-WHERE tenant_id = %(tenant_id)s
-GROUP BY currency
-ORDER BY currency;
+-- The first so many customers and currencies behind one: what the ledger says of their credit, and what remains of their
+-- grants, expired or not, in one look; a side that has nothing says 0.
+SELECT customer_id, currency, coalesce(l.posted_minor, 0)::numeric AS posted_minor,
+    coalesce(g.remaining_minor, 0)::numeric AS remaining_minor
+FROM (
+    SELECT t.customer_id, t.currency, sum(p.amount_minor) AS posted_minor
+    FROM beaas.postings AS p
+    JOIN beaas.ledger_transactions AS t ON t.tenant_id = p.tenant_id AND t.transaction_id = p.transaction_id
+    WHERE p.tenant_id = %(tenant_id)s AND p.account = %(account)s
+    AND (t.customer_id, t.currency) > (%(after_customer)s, %(after_currency)s)
+    GROUP BY t.customer_id, t.currency
+) AS l
+FULL JOIN (
+    SELECT customer_id, currency, sum(remaining_minor) AS remaining_minor
+    FROM beaas.credit_grants
+    WHERE tenant_id = %(tenant_id)s AND (customer_id, currency) > (%(after_customer)s, %(after_currency)s)
+    GROUP BY customer_id, currency
+) AS g USING (customer_id, currency)
+ORDER BY customer_id, currency
+LIMIT %(most)s;
 
 -- name: audited_kinds :many
 -- What kind of commands these are.

@@ -7,6 +7,18 @@ SELECT
         SELECT FROM beaas.customers WHERE tenant_id = %(tenant_id)s::text AND customer_id = %(customer_id)s::text)
     )::boolean AS customer;
 
+-- name: refused_commands :many
+-- The first so many commands that the journal refused, in their order; both ends of the span belong to it.
+-- nullable: subscription_id
+-- optional: since, until
+SELECT kind, customer_id, subscription_id, at, refusal
+FROM beaas.journal_commands
+WHERE tenant_id = %(tenant_id)s AND refusal <> ''
+AND (%(since)s::timestamptz IS NULL OR at >= %(since)s::timestamptz)
+AND (%(until)s::timestamptz IS NULL OR at <= %(until)s::timestamptz)
+ORDER BY sequence
+LIMIT %(most)s;
+
 -- name: invoices_numbered :many
 -- The invoices of this number: one a tenant at most.
 -- optional: tenant_id
