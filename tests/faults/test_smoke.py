@@ -7,7 +7,8 @@ import asyncio
 import logging
 import os
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -56,11 +57,23 @@ CAUGHT_BY = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def bench() -> AsyncIterator[Session]:
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it complains of every server that is struck
-    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
-    with directory_for_servers() as path:
+    with silent("aiokafka", "psycopg.pool"), directory_for_servers() as path:
         async with session(path, SIZE) as running:
             yield running
+
+
+@contextmanager
+def silent(*names: str) -> Iterator[None]:
+    """These loggers, which complain of every server that is struck, say nothing meanwhile."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 async def struck(  # noqa: PLR0913 - what a run is made of, each named at the call

@@ -45,11 +45,7 @@ async def test_jsonb_is_text_so_that_its_numbers_never_become_floats(service: Po
         assert await cursor.fetchone() == ('{"a": 0.10}',)
 
 
-async def test_no_password_is_shown_by_a_pool_or_its_failures(
-    database: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Whoever configured logging before, in this process, may have silenced the loggers that there were.
-    monkeypatch.setattr(logging.getLogger("psycopg.pool"), "disabled", False)
+async def test_no_password_is_shown_by_a_pool_or_its_failures(database: str, caplog: pytest.LogCaptureFixture) -> None:
     password = str(conninfo_to_dict(database)["password"])
     pool = open_pool(database.replace("dbname=test", "dbname=absent"), Role.API, application_name="t")
     with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, "psycopg.pool"):
