@@ -7,7 +7,7 @@ the order of reading: `commands` (which command, and is it allowed), `moves` (wh
 `lines`, `tariff`, and what is stored: `books`, `items`, `frontier`, `parking`, `identity`.
 """
 
-from billing.account.identity import VOIDED, Seen, SeenInMemory, id_key, usage_digest, usage_key
+from billing.account.identity import VOIDED, Seen, SeenInMemory, counted_at, id_key, usage_digest, usage_key
 from billing.account.items import HEAD, LoadItem
 from billing.account.machine import USAGE_WINDOW_US, Account, Changes
 
@@ -20,6 +20,7 @@ __all__ = [
     "LoadItem",
     "Seen",
     "SeenInMemory",
+    "counted_at",
     "id_key",
     "usage_digest",
     "usage_key",

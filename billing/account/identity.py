@@ -5,7 +5,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from billing.entry import Command, Usage
+from billing.entry import Command, Usage, UsageVoided
 
 VOIDED: Final = b"\xff" * 8
 """Stands in `Seen` for the digest of an id that was voided; its position is then the void's."""
@@ -48,6 +48,15 @@ class SeenInMemory(dict[bytes, tuple[int, bytes]]):
 def is_new(known: tuple[int, bytes] | None) -> bool:
     """Whether usage counts whose id is known so."""
     return known is None or known[1] == REFUSED
+
+
+def counted_at(void: UsageVoided, seen: Seen) -> int | None:
+    """Returns where the usage that a void names was taken; None where there is none to take back.
+
+    Not its first arrival where that was refused: an id that is sent again after that counts from there.
+    """
+    known = seen.get(id_key(void.tenant, void.customer, void.source, void.id))
+    return None if known is None or known[1] in {REFUSED, VOIDED} else known[0]
 
 
 def usage_key(usage: Usage) -> bytes:

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias, assert_never
 import msgspec
 from aiokafka.errors import OffsetOutOfRangeError
 
-from billing.account import Account, id_key
+from billing.account import Account, counted_at
 from billing.entry import CustomerId, Entry, TenantId, Usage, UsageVoided
 from billing.instant import instant
 from billing.statement import Conflict, Duplicate, Outcome, Parked, Refused, Repeated, Statement, Total, Voided
@@ -189,11 +189,11 @@ class RatingFold:
 
     async def _with_original(self, void: UsageVoided, record: Record) -> UsageVoided:
         """The void with the usage that it takes back, read from where dedupe saw it."""
-        seen = self._seen.get(id_key(void.tenant, void.customer, void.source, void.id))
-        if seen is None:
+        position = counted_at(void, self._seen)
+        if position is None:
             return void
         with suppress(OffsetOutOfRangeError):  # the journal is kept unless an operator limits it: then it says so
-            async with aclosing(self._plan.journal.records(record.partition, seen[0], seen[0] + 1)) as found:
+            async with aclosing(self._plan.journal.records(record.partition, position, position + 1)) as found:
                 async for one in found:
                     original = self._decode(one)
                     if original is not None and isinstance(original[0], Usage):

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Final
 
-from billing.account import Account, SeenInMemory
-from billing.entry import CustomerId, Entry, TenantId, Usage
+import msgspec
+
+from billing.account import Account, SeenInMemory, counted_at
+from billing.entry import CustomerId, Entry, TenantId, Usage, UsageVoided
 from billing.statement import Outcome
 
 TENANT: Final = TenantId("tenant")
@@ -22,13 +24,20 @@ class Journal:
         return len(self._entries)
 
     def append(self, entry: Entry) -> Sequence[Outcome]:
-        """Puts an entry at the end and returns what its account has to say of it."""
+        """Puts an entry at the end and returns what its account has to say of it; a void finds its original."""
+        if isinstance(entry, UsageVoided):
+            entry = self._with_original(entry)
         position, customer = len(self._entries), CustomerId(entry.customer)
         self._entries.append(entry)
         account = self._accounts.setdefault(customer, Account.load(TENANT, customer, None, _nothing_stored))
         since = account.rewind_from(entry)
         again = None if since is None else self.usage(customer, since)
         return account.apply(entry, position, self._seen, again)
+
+    def _with_original(self, void: UsageVoided) -> UsageVoided:
+        position = counted_at(void, self._seen)
+        original = None if position is None else self._entries[position]
+        return msgspec.structs.replace(void, original=(original, position)) if isinstance(original, Usage) else void
 
     def usage(self, customer: CustomerId, since: int = 0) -> list[tuple[Usage, int]]:
         """Returns the customer's usage from this position on, each with its own."""

@@ -181,7 +181,6 @@ class Story:
         self._append(started)
 
     def _void(self, action: VoidUsage, at: datetime) -> None:
-        usage = self._journal.usage(CustomerId(action.customer))
         void = UsageVoided(
             command_id=str(len(self._journal)),
             tenant=TENANT,
@@ -189,7 +188,6 @@ class Story:
             source="",
             id=action.id,
             at_us=micros(at),
-            original=next((arrived for arrived in usage if arrived[0].id == action.id), None),
         )
         self._append(void)
 

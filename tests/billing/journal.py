@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypedDict
 
-from billing.account import Account, Changes, SeenInMemory
+import msgspec
+
+from billing.account import Account, Changes, SeenInMemory, counted_at
 from billing.account.items import HEAD
 from billing.entry import (
     ChargeAdded,
@@ -181,14 +183,14 @@ class Journal:
         return self.append(usage(usage_id, at, n, **more))
 
     def void(self, usage_id: str) -> list[Outcome]:
-        """Takes usage back, with its original where it has arrived."""
-        first = next(((u, at) for u, at in self._arrived() if u.id == usage_id), None)
+        """Takes usage back, with its original where it counts."""
         command = f"void-{len(self.entries)}"
-        return self.append(
-            UsageVoided(
-                command_id=command, tenant=TENANT, customer=CUSTOMER, source="", id=usage_id, at_us=0, original=first
-            )
-        )
+        void = UsageVoided(command_id=command, tenant=TENANT, customer=CUSTOMER, source="", id=usage_id, at_us=0)
+        position = counted_at(void, self.seen)
+        original = None if position is None else self.entries[position]
+        if isinstance(original, Usage):
+            void = msgspec.structs.replace(void, original=(original, position))
+        return self.append(void)
 
     def close(self, at: str, subscription: str = "s1") -> list[Outcome]:
         """Closes the period."""

@@ -386,6 +386,16 @@ def test_a_void_of_usage_that_was_refused_after_all_holds_for_what_is_sent_again
     assert journal.use("parked", "2026-01-05", "5") == [Voided(by=2)]
 
 
+def test_a_void_of_usage_that_was_refused_and_sent_again_takes_back_what_counted() -> None:
+    journal = started(per_unit())
+    (refused,) = journal.use("a", "2026-01-05", "five")
+    assert isinstance(refused, Refused)
+    assert journal.use("a", "2026-01-05", "5") == []
+    assert journal.void("a") == []
+    journal.close("2026-02-01")
+    assert [brief(statement)[0][2] for statement in journal.statements] == ["0"]
+
+
 def test_usage_that_names_a_later_subscription_is_parked_until_that_one_starts() -> None:
     journal = started(per_unit())
     assert journal.use("a", "2026-01-12", "2", subscription="s2") == [Parked()]
