@@ -137,8 +137,9 @@ async def test_letters_of_an_unknown_schema_are_billed_once_after_it_was_registe
     assert (early.status, early.out.splitlines()[-1]) == (1, "5 refused"), early
     await asyncio.to_thread(register_as, stranger, schema, schema_id)
     await pipeline.kill("intake")  # it remembers for half a minute that nobody knew the schema
-    dry = await pipeline.ok("dlq", "redrive", "--tenant", "-", "--reason", "unknown-schema", "--dry-run", "--json")
-    assert set(names) <= set(json.loads(dry)["would_be_put_back"])
+    # its status depends on the letters of others: noise of nobody's schema is refused
+    dry = await pipeline.beaas("dlq", "redrive", "--tenant", "-", "--reason", "unknown-schema", "--dry-run", "--json")
+    assert set(names) <= set(json.loads(dry.out)["would_be_put_back"])
     asked = await pipeline.beaas("dlq", "redrive", "--tenant", "-", "--reason", "unknown-schema")
     assert (asked.status, "--yes" in asked.err) == (2, True)
     first = await pipeline.ok("dlq", "redrive", *names, "--json")
