@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 HEAD: Final = b""
 """The key suffix of the head."""
 FRONTIER: Final = b"f"
-VERSION: Final = 3
+VERSION: Final = 4
 """Stands first in every item; another one is refused, and a replay of the journal rebuilds the state."""
 
 _LATE: Final = struct.Struct(">cI")

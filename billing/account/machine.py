@@ -80,7 +80,8 @@ class Account:
             entry: the journal's entry; its tenant and customer are this account's.
             position: where it stands.
             seen: what is known of usage ids.
-            again: where `rewind_from(entry)` names a position, the account's usage from there up to this entry.
+            again: where `rewind_from(entry)` names a position, the account's usage from there up to this entry; only
+                what occurred at the entry's instant or later is looked at, so the rest may be left out.
 
         Raises:
             Defect: `again` is needed and not given, or what we keep contradicts itself.

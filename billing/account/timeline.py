@@ -40,8 +40,11 @@ class TimelineRecord(msgspec.Struct, array_like=True, frozen=True):
 
 
 class _Late(msgspec.Struct, array_like=True, frozen=True):
+    """Late cells, and about how long their lines are: as it was counted, since groups may have come in the meantime."""
+
     version: int
     cells: list[_Address]
+    lines_bytes: int
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -212,18 +215,14 @@ class Timeline:
                 self._items.put_when_taken(late_key(self._ordinal), self._written_late)
 
     def _written_late(self) -> bytes | None:
-        return _encode(_Late(VERSION, sorted(self._late))) if self._late else None
+        return _encode(_Late(VERSION, sorted(self._late), self._late_bytes)) if self._late else None
 
     def _late_now(self) -> set[_Address]:
         if self._late is None:
             stored = self._items.get(late_key(self._ordinal))
-            late = _Late(VERSION, []) if stored is None else _decode_late(stored)
+            late = _Late(VERSION, [], 0) if stored is None else _decode_late(stored)
             check_version(late.version, "a list of late cells")
-            self._late = set(late.cells)
-            windows, known = {window.number: window for window in self.windows}, set[_Address]()
-            for address in late.cells:
-                self._late_bytes += _line_bytes(windows[address[0]], address, known)
-                known.add(address)
+            self._late, self._late_bytes = set(late.cells), late.lines_bytes
         return self._late
 
     def _restored(self, record: WindowRecord, terms: tuple[bytes, ...]) -> Window:

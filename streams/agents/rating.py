@@ -7,7 +7,7 @@ entries of a batch, and turns its outcomes into records.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, TypeAlias, assert_never
 
@@ -179,9 +179,10 @@ class RatingFold:
     async def _apply_command(self, account: Account, entry: Entry, record: Record) -> Sequence[Outcome]:
         if isinstance(entry, UsageVoided):
             return account.apply(await self._with_original(entry, record), record.offset, self._seen)
+        assert not isinstance(entry, Usage)
         parked = account.parked
         since = account.rewind_from(entry)
-        again = None if since is None else await self._usage_since(since, record)
+        again = None if since is None else await self._usage_since(since, record, entry.at_us)
         outcomes = account.apply(entry, record.offset, self._seen, again)
         if account.parked != parked:
             self._parked[record.key] = account
@@ -195,21 +196,31 @@ class RatingFold:
         with suppress(OffsetOutOfRangeError):  # the journal is kept unless an operator limits it: then it says so
             async with aclosing(self._plan.journal.records(record.partition, position, position + 1)) as found:
                 async for one in found:
-                    original = self._decode(one)
-                    if original is not None and isinstance(original[0], Usage):
-                        return msgspec.structs.replace(void, original=(original[0], one.offset))
+                    original = self._usage_in(one)
+                    if original is not None:
+                        return msgspec.structs.replace(void, original=(original, one.offset))
         return void
 
-    async def _usage_since(self, since: int, record: Record) -> list[tuple[Usage, int]]:
-        """The account's usage of positions [since, the record's)."""
+    async def _usage_since(self, since: int, record: Record, at_us: int) -> list[tuple[Usage, int]]:
+        """The account's usage of positions [since, the record's) that occurred at the instant or later.
+
+        Only that: one event from a clock that goes ahead puts `since` far back, and all usage between would be held.
+        """
         usage: list[tuple[Usage, int]] = []
         async with aclosing(self._plan.journal.records(record.partition, since, record.offset)) as found:
             async for one in found:
-                if one.key != record.key or (named := self._decode(one)) is None:
-                    continue
-                if isinstance(named[0], Usage):
-                    usage.append((named[0], one.offset))
+                found_usage = self._usage_in(one) if one.key == record.key else None
+                if found_usage is not None and found_usage.occurred_at_us >= at_us:
+                    usage.append((found_usage, one.offset))
         return usage
+
+    def _usage_in(self, record: Record) -> Usage | None:
+        """The usage in a record that was folded before; one that could not be read has had its dead letter."""
+        try:
+            entry = self._plan.codec.decode_journal(record.value)
+        except UndecodableRecord:
+            return None
+        return entry if isinstance(entry, Usage) else None
 
     def _decode(self, record: Record) -> NamedEntry | None:
         try:
@@ -228,7 +239,9 @@ class RatingFold:
                 self._dead(record, entry, "conflict", detail, first)
             case Refused(reason=reason, detail=detail, usage=Usage() as earlier, position=position):
                 value = self._plan.codec.encode_usage(earlier)  # it was parked: its record is not at hand
-                self._dead(replace(record, offset=position, value=value, headers=()), earlier, reason, detail)
+                self._dead(
+                    msgspec.structs.replace(record, offset=position, value=value, headers=()), earlier, reason, detail
+                )
             case Refused(reason=reason, detail=detail):
                 self._dead(record, entry, reason, detail)
             case Parked():

@@ -4,11 +4,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+import msgspec
+
 from streams.batching.stores import StateReader
 from streams.batching.tables import FoldTable, Item
 
-Record: TypeAlias = Any
-"""An aiokafka `ConsumerRecord` with raw bytes (`offset`, `key`, `value`, `headers`, `timestamp` in ms), untyped."""
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """A record as a fetch brought it: `key` and `value` are bytes, or None; `timestamp` in ms."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: Any
+    value: Any
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

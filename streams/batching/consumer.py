@@ -17,6 +17,7 @@ from mode import Service
 from streams.batching import metrics
 from streams.batching.batch import RecordBatch
 from streams.batching.failure import die
+from streams.batching.fetched import lighten
 from streams.batching.strangers import forgive
 
 _IDLE_S = 0.02
@@ -38,6 +39,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         """
         del transport
         forgive()
+        lighten()
         conf, settings = self.app.conf, self.app.settings
         return aiokafka.AIOKafkaConsumer(
             bootstrap_servers=settings.bootstrap_servers.split(","),

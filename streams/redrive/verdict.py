@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Final
 
 from schemas import topics
@@ -10,6 +9,7 @@ from schemas.letters import LetterId
 from schemas.records import DeadLetter
 from schemas.topics import Topic
 from streams.agents.intake import IntakeFold, IntakePlan
+from streams.batching.batch import Record
 from streams.redrive.reasons import BY_CODE, Cure
 
 OUR_OWN: Final = (topics.STATEMENTS, topics.USAGE_TOTALS)
@@ -118,15 +118,14 @@ class Judge:
         return topic.full_name(self.prefix)
 
 
-def _as_record(one: Candidate) -> SimpleNamespace:
+def _as_record(one: Candidate) -> Record:
     """Returns the record as the transport would hand it to intake."""
     letter = one.letter
-    return SimpleNamespace(
+    return Record(
         topic=letter.source_topic,
         partition=letter.source_partition,
         offset=letter.source_offset,
         key=letter.key,
         value=one.value,
-        headers=(),
         timestamp=0,
     )

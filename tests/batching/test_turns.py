@@ -1,15 +1,13 @@
-from types import SimpleNamespace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.batching.batch import RecordBatch
+from streams.batching.batch import Record, RecordBatch
 
 
 @given(st.lists(st.integers(0, 1_000), min_size=2, max_size=40, unique=True).map(sorted), st.data())
 def test_the_two_parts_of_a_batch_hold_each_record_once_and_chain(offsets: list[int], data: st.DataObject) -> None:
     end = data.draw(st.integers(offsets[-1] + 1, offsets[-1] + 5))  # markers may follow the last record
-    batch = RecordBatch("usage", 3, [SimpleNamespace(offset=offset) for offset in offsets], 0, end)
+    batch = RecordBatch("usage", 3, [Record("usage", 3, offset, 0, None, None) for offset in offsets], 0, end)
     count = data.draw(st.integers(1, len(offsets) - 1))
     first, rest = batch.split(count)
     assert [*first.records, *rest.records] == batch.records

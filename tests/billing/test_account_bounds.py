@@ -68,6 +68,26 @@ def test_late_cells_are_taken_until_their_lines_fill_a_statement_and_again_after
     assert reasons(journal) == set()
 
 
+@pytest.mark.parametrize("most_bytes", [400, 800, 1_200, 2_000])
+@pytest.mark.parametrize("across_groups", [False, True])
+def test_how_much_late_usage_is_taken_does_not_depend_on_a_restart(
+    monkeypatch: pytest.MonkeyPatch, most_bytes: int, *, across_groups: bool
+) -> None:
+    monkeypatch.setattr(bounds, "LARGEST_LATE_BYTES", most_bytes)
+
+    def told(*, reload: bool) -> Journal:
+        journal = Journal(reload=reload)
+        journal.start("2026-01-01", terms(per_unit(across_groups=across_groups), meters=[GROUPED]))
+        journal.close("2026-02-01")
+        journal.append(*(usage(f"late {n}", "2026-01-05", region=f"r{n:02}") for n in range(24)))
+        journal.close("2026-03-01")
+        return journal
+
+    once, restarted = told(reload=False), told(reload=True)
+    assert "too-many-late" in reasons(once)
+    assert restarted.outcomes == once.outcomes
+
+
 @pytest.mark.parametrize(
     "meter",
     [

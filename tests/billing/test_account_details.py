@@ -243,4 +243,4 @@ def test_all_bits_of_a_statements_id_but_those_of_its_form_come_from_its_command
 
 
 def test_what_is_stored_has_a_version_that_changes_with_its_form() -> None:
-    assert VERSION == 3  # since cells know which events they hold
+    assert VERSION == 4  # since late cells keep how long their lines are

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from aiokafka.errors import ProducerFenced
 
+from streams.batching.batch import Record
 from tests.simulation.world import World
 
 Headers = tuple[tuple[str, bytes], ...]
@@ -24,19 +25,6 @@ Place = tuple[str, int]
 """Topic and partition."""
 
 _MARKER_WITHIN_S = 0.02
-
-
-@dataclass(slots=True)
-class Record:
-    """A record as aiokafka hands it out."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
 
 
 @dataclass(slots=True)

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from aiokafka.structs import TopicPartition
 
-from tests.simulation.broker import Broker, Record, Sent
+from streams.batching.batch import Record
+from tests.simulation.broker import Broker, Sent
 
 _OVERHEAD_BYTES: Final = 24
 _CONNECTIONS: Final = iter(range(1 << 62))

@@ -20,10 +20,10 @@ from schemas import topics
 from schemas.convert import statement_to_domain
 from schemas.errors import UndecodableRecord
 from schemas.records import DeadLetter, StatementClosed, UsageTotal
-from streams.batching.batch import Partition
+from streams.batching.batch import Partition, Record
 from streams.batching.stores import MemoryStore
 from streams.batching.tables import POSITION_KEY, FoldTable, PackedIdTable
-from tests.simulation.broker import Log, Record
+from tests.simulation.broker import Log
 from tests.simulation.reference import Expected, content
 from tests.simulation.run import CODEC, JOURNAL, PREFIX, SOURCES, STATEMENTS, USAGE, Simulation, position_of
 from tests.simulation.stand_in import outside
@@ -149,7 +149,7 @@ def _commands(simulation: Simulation) -> Iterator[Finding]:
     told: defaultdict[str, list[must.Attempt]] = defaultdict(list)
     for record in _committed(simulation, JOURNAL):
         if record.headers:
-            told[dict(record.headers)["ce_id"].decode()].append(must.Attempt(record.value or b"", b""))
+            told[_event_id(record)].append(must.Attempt(record.value or b"", b""))
     answers: Counter[str] = Counter(
         _decoded(record, StatementClosed).command_id for record in _committed(simulation, STATEMENTS)
     )
@@ -346,7 +346,7 @@ def _committed(simulation: Simulation, topic: str) -> Iterable[Record]:
 
 
 def _event_id(record: Record) -> str:
-    return dict(record.headers)["ce_id"].decode()
+    return (dict(record.headers)["ce_id"] or b"").decode()
 
 
 def _decoded(record: Record, kind: type[T]) -> T:
