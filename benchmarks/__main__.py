@@ -19,21 +19,23 @@ from benchmarks import plot, report
 from benchmarks.bench import Bench, directory_for_servers, progress
 from benchmarks.plan import STEPS, NoSuchStep, Step, selected
 from connectors.embedded.cluster import EmbeddedServers
+from tools.compile import NotCompiled, compile_into
 
 RUNS: Final = 2
 INTERRUPTED: Final = 130
 EVENTS: Final = 1_000_000
 
 
-async def measure(steps: Sequence[Step], runs: int, events: int) -> Bench:
+async def measure(steps: Sequence[Step], runs: int, events: int, *, interpreted: bool) -> Bench:
     """All steps in turn, again and again, so that a machine that gets slower slows all of them."""
     this = asyncio.current_task()
     assert this is not None  # noqa: S101 - a coroutine runs in a task
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)  # as SIGINT: nothing is left behind
     with directory_for_servers() as directory, progress() as bar:
+        compiled = None if interpreted else await asyncio.to_thread(compiled_in, directory)
         task = bar.add_task("", total=sum(1 if step.once else runs for step in steps))
         async with EmbeddedServers(directory / "servers") as servers:
-            bench = Bench(directory, servers, bar, events)
+            bench = Bench(directory, servers, bar, events, compiled)
             for number in range(runs):
                 for step in steps:
                     if step.once and number:
@@ -42,6 +44,16 @@ async def measure(steps: Sequence[Step], runs: int, events: int) -> Bench:
                     await _measured(step, bench)
                     bar.advance(task)
     return bench
+
+
+def compiled_in(directory: Path) -> Path:
+    """Where beaas stands as its wheel installs it.
+
+    Raises:
+        NotCompiled: this machine cannot build it.
+    """
+    compile_into(directory / "compiled")
+    return directory / "compiled"
 
 
 async def _measured(step: Step, bench: Bench) -> None:
@@ -61,7 +73,10 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"{wrong}\n")
         return 2
     try:
-        bench = asyncio.run(measure(steps, asked.runs, asked.events))
+        bench = asyncio.run(measure(steps, asked.runs, asked.events, interpreted=asked.interpreted))
+    except NotCompiled as lacking:
+        sys.stderr.write(f"{lacking}\n--interpreted measures the checkout as it is\n")
+        return 2
     except (asyncio.CancelledError, KeyboardInterrupt):
         sys.stderr.write("interrupted; nothing was written\n")
         return INTERRUPTED
@@ -87,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", default="", help=f"steps to run, or what their names begin with, with commas between, of: {names}"
     )
+    parser.add_argument("--interpreted", action="store_true", help="measure the checkout and not the compiled wheel")
     parser.add_argument("--json", type=Path, help="also write every run's figures")
     parser.add_argument(
         "--write",

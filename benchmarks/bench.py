@@ -30,6 +30,7 @@ from schemas.topics import Topic
 from streams.app import codec_of
 from streams.cli.setup import create_topics, migrate_postgres, register_schemas
 from streams.settings import Settings, load_settings
+from tools.compile import environment as environment_of
 
 WITHIN_S: Final = 300.0
 SKIPPED_PART: Final = 0.05
@@ -69,6 +70,8 @@ class Bench:
     bar: Progress
     events: int
     """How many the large topics hold."""
+    compiled: Path | None = None
+    """Where beaas stands compiled, as a wheel installs it; None: the interpreted checkout is measured."""
     results: dict[str, list[Run]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     """Rows that could not be measured, each with the reason."""
@@ -89,6 +92,7 @@ class Bench:
         environment = self.servers.environment() | {
             "BEAAS_TOPIC_PREFIX": prefix,
             "BEAAS_DATA_DIR": str(self.directory / "workers" / prefix),
+            **({} if self.compiled is None else environment_of(self.compiled)),
             **(settings or {}),
         }
         if database:

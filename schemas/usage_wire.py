@@ -25,6 +25,8 @@ _EIGHT_TOP_BITS: Final = 0x8080808080808080
 _SEVEN_TOP_BITS: Final = 0x0080808080808080  # a varint of eight bytes: all but the last say that another one follows
 _SHORTEST: Final = 1 << 56  # of eight bytes, the last of which is not 0
 _NEGATIVE_OR_LONG: Final = 0x81  # of a zigzag varint's first byte
+_KEY: Final = blake2b(digest_size=KEY_BYTES)
+_DIGEST: Final = blake2b(digest_size=DIGEST_BYTES)
 _PRESENT: Final = 2  # the zigzag index of the union's second branch
 
 
@@ -43,11 +45,14 @@ def read_named(payload: bytes) -> tuple[Usage, bytes, bytes] | None:
     if read is None:
         return None
     usage, kind = read
-    key = blake2b(payload[FRAME_SIZE_BYTES:kind], digest_size=KEY_BYTES).digest()
+    naming = _KEY.copy()  # a copy of a fresh hash: 0.3 µs, a new one with its arguments 0.4
+    naming.update(payload[FRAME_SIZE_BYTES:kind])
     properties = usage.properties
     if len(properties) > 1 and [*properties] != sorted(properties):
-        return usage, key, usage_digest(usage)
-    return usage, key, blake2b(payload[kind:], digest_size=DIGEST_BYTES).digest()
+        return usage, naming.digest(), usage_digest(usage)
+    content = _DIGEST.copy()
+    content.update(payload[kind:])
+    return usage, naming.digest(), content.digest()
 
 
 def _read(payload: bytes) -> tuple[Usage, int] | None:
@@ -114,8 +119,9 @@ def _read(payload: bytes) -> tuple[Usage, int] | None:
 
 def write_usage(frame: bytes, usage: Usage) -> bytes | None:
     """Returns the framed payload of usage, or None where fastavro has to write it."""
-    lengths, properties, subscription = SHORT_LENGTHS, usage.properties, usage.subscription
+    lengths = SHORT_LENGTHS
     try:
+        properties, subscription = usage.properties, usage.subscription
         before = "".join(
             [lengths[len(text)] + text for text in (usage.tenant, usage.customer, usage.id, usage.source, usage.type)],
         )

@@ -1,14 +1,13 @@
 """A cell: what one price measures of one group in one window, and what was billed of it."""
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final, NamedTuple
-
-import msgspec
+from typing import TYPE_CHECKING, NamedTuple
 
 from billing.account.identity import events_digest
 from billing.account.items import VERSION, cell_key, check_version
+from billing.account.records import CellRecord, decode_cell, encode_record
 from billing.account.tariff import Measured
-from billing.meter import EventValues, State, Value, load_accumulator, new_accumulator
+from billing.meter import EventValues, Value, load_accumulator, new_accumulator
 from billing.price import charge
 from billing.quantity import ZERO, canonical, plain, rounded, subtract
 
@@ -21,20 +20,6 @@ class Bill(NamedTuple):
 
     quantity: Decimal
     amount_minor: int
-
-
-class _Record(msgspec.Struct, array_like=True, frozen=True):
-    version: int
-    group: tuple[str, ...]
-    accumulator: State
-    values: State | None
-    carried: str | None
-    events: bytes
-    billed: tuple[str, str] | None  # texts: msgpack has no integer of more than 64 bits
-
-
-_encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder(_Record).decode
 
 
 class Cell:
@@ -65,7 +50,7 @@ class Cell:
 
     def restore(self, stored: bytes) -> None:
         """Becomes what was dumped."""
-        record = _decode(stored)
+        record = decode_cell(stored)
         check_version(record.version, "a cell")
         self.accumulator = load_accumulator(self.measured.meter, record.accumulator)
         if self.values is not None:
@@ -78,7 +63,7 @@ class Cell:
 
     def dump(self) -> bytes:
         """Returns all of the cell; equal cells have equal bytes."""
-        record = _Record(
+        record = CellRecord(
             version=VERSION,
             group=self.group,
             accumulator=self.accumulator.dump(),
@@ -87,7 +72,7 @@ class Cell:
             events=events_digest(self.events_sum),
             billed=None if self.billed is None else (plain(self.billed.quantity), str(self.billed.amount_minor)),
         )
-        return _encode(record)
+        return encode_record(record)
 
     def retract(self, value: Value, at_us: int, position: int, number: int) -> None:
         """Takes an event back as if it had never been."""

@@ -3,25 +3,14 @@
 from bisect import bisect_right
 from typing import Final
 
-import msgspec
-
 from billing.account.items import FRONTIER, VERSION, Items, check_version
+from billing.account.records import FrontierRecord, decode_frontier, encode_record
 
 _STEP_US: Final = (
     1_000_000  # one mark a second of event time: fine enough to read little again, rare enough to be cheap
 )
 _MOST_MARKS: Final = 16  # they are written at nearly every flush
 _BEFORE_ALL: Final = -(1 << 63)
-
-
-class _Record(msgspec.Struct, array_like=True, frozen=True):
-    version: int
-    ceiling_us: int
-    marks: list[tuple[int, int]]
-
-
-_encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder(_Record).decode
 
 
 class Frontier:
@@ -34,7 +23,7 @@ class Frontier:
 
     def __init__(self, items: Items) -> None:
         stored = items.get(FRONTIER)
-        record = _Record(VERSION, _BEFORE_ALL, []) if stored is None else _decode(stored)
+        record = FrontierRecord(VERSION, _BEFORE_ALL, []) if stored is None else decode_frontier(stored)
         check_version(record.version, "a frontier")
         self.ceiling_us = record.ceiling_us
         self._marks = record.marks
@@ -61,7 +50,7 @@ class Frontier:
         if not self._changed:
             return []
         self._changed = False
-        return [(FRONTIER, _encode(_Record(VERSION, self.ceiling_us, self._marks)))]
+        return [(FRONTIER, encode_record(FrontierRecord(VERSION, self.ceiling_us, self._marks)))]
 
     def position_of(self, at_us: int) -> int | None:
         """Returns a position that no usage from `at_us` on stands before; None where there is no such usage."""

@@ -16,7 +16,8 @@ from schemas import topics
 from schemas.convert import statement_to_domain
 from schemas.errors import UndecodableRecord
 from schemas.records import StatementClosed
-from streams.agents.rating import RatingPlan, SeenIds
+from streams.agents.rating import RatingPlan
+from streams.agents.seen import SeenIds
 from streams.batching.batch import Record
 from streams.refold.refold import Refold
 from streams.refold.replay import REPORT_EVERY, Progress, Wire

@@ -1,0 +1,67 @@
+"""The compiled wheel says what its sources say: every case, every law and every random story comes to the same."""
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tools.compile import compile_into, environment, has_compiler
+
+ROOT = Path(__file__).parents[2]
+AGREEING = (
+    "tests/billing/test_account.py",
+    "tests/billing/test_account_amendments.py",
+    "tests/billing/test_account_events.py",
+    "tests/billing/test_account_laws.py",
+    "tests/billing/test_meter.py",
+    "tests/billing/test_quantity.py",
+    "tests/oracle/test_stories_agree.py",
+    "tests/schemas/test_total_wire.py",
+    "tests/schemas/test_usage_wire.py",
+)
+"""Those that reach into a constant or a method to plant something can't: what is compiled has them built in."""
+
+pytestmark = [
+    pytest.mark.skipif(not has_compiler(), reason="no C compiler"),
+    pytest.mark.timeout(600),
+]
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("compiled")
+    compile_into(directory)
+    return directory
+
+
+def ran(compiled: Path, *arguments: str) -> str:
+    """What a program printed that ran with the compiled packages."""
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env={**os.environ, **environment(compiled)}, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
+    return done.stdout
+
+
+def test_every_room_that_is_named_for_it_runs_compiled_and_leaves_nothing_in_the_checkout(compiled: Path) -> None:
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    modules = [name.removesuffix(".py").replace("/", ".") for name in wheel["hooks"]["mypyc"]["include"]]
+    program = "import importlib, sys; print(*[importlib.import_module(one).__file__ for one in sys.argv[1:]])"
+    files = ran(compiled, "-c", program, *modules).split()
+    assert len(files) == len(modules) > 10
+    assert all(file.startswith(str(compiled)) and file.endswith(".so") for file in files), files
+    assert not [found for top in ("billing", "schemas", "streams") for found in (ROOT / top).rglob("*.so")]
+
+
+def test_every_case_of_the_norm_and_of_our_own_comes_to_the_same(compiled: Path) -> None:
+    cases = sorted(map(str, (ROOT / "tests/conformance").glob("*/*.yaml")))
+    assert ran(compiled, "-m", "streams.cli", "conformance", *cases).splitlines()[-1].endswith(" passed, 0 failed")
+
+
+def test_the_laws_the_oracle_and_the_wire_hold_for_what_is_compiled(compiled: Path) -> None:
+    said = ran(compiled, "-m", "pytest", "-q", "-p", "no:cacheprovider", *AGREEING)
+    assert " passed" in said
