@@ -59,6 +59,7 @@ class Aggregation(StrEnum):
     PERCENTILE = "percentile"
 
 
+_UNIQUE: Final = Aggregation.UNIQUE  # an enum's member is looked up in 50 ns, and here for each event and meter
 CARRYING: Final = frozenset({Aggregation.LATEST, Aggregation.WEIGHTED_SUM})
 """The aggregations whose last value or level may live on in the next window."""
 KEEPING: Final = frozenset(
@@ -82,7 +83,10 @@ class Meter:
 
     def matches(self, properties: Mapping[str, str]) -> bool:
         """Whether every filtered property has one of its values; one that is absent has none."""
-        return not self.filters or all(properties.get(name) in allowed for name, allowed in self.filters.items())
+        for name, allowed in self.filters.items():  # noqa: SIM110 - a generator costs as much as all else of an event
+            if properties.get(name) not in allowed:
+                return False
+        return True
 
     def group(self, properties: Mapping[str, str]) -> tuple[str, ...]:
         """Returns the values of the `group_by` properties in their order, `''` for one that is absent."""
@@ -99,7 +103,7 @@ class Meter:
         text = properties.get(self.property)
         if text is None:
             raise RefusedUsage("missing-property", f"meter {self.code!r} reads {self.property!r}, which is absent")
-        if self.aggregation is not Aggregation.UNIQUE:
+        if self.aggregation is not _UNIQUE:
             return parse_quantity(text)
         if len(text) > LONGEST_VALUE:
             raise RefusedUsage("out-of-range", f"a unique value has at most {LONGEST_VALUE} characters")

@@ -11,7 +11,7 @@ and strings are slices of one text.
 from hashlib import blake2b
 from typing import Final
 
-from billing.account.identity import DIGEST_BYTES, KEY_BYTES, SHORT_LENGTHS, usage_digest
+from billing.account.identity import DIGEST_BYTES, KEY_BYTES, SHORT_LENGTHS
 from billing.entry import Usage
 
 FRAME_SIZE_BYTES: Final = 5
@@ -44,19 +44,33 @@ def read_named(payload: bytes) -> tuple[Usage, bytes, bytes] | None:
     read = _read(payload)
     if read is None:
         return None
-    usage, kind = read
+    usage, kind, block = read
     naming = _KEY.copy()  # a copy of a fresh hash: 0.3 µs, a new one with its arguments 0.4
     naming.update(payload[FRAME_SIZE_BYTES:kind])
     properties = usage.properties
-    if len(properties) > 1 and [*properties] != sorted(properties):
-        return usage, naming.digest(), usage_digest(usage)
     content = _DIGEST.copy()
-    content.update(payload[kind:])
+    if len(properties) > 1 and [*properties] != sorted(properties):
+        content.update(payload[kind : block + 1] + _by_name(payload, block, properties))
+    else:
+        content.update(payload[kind:])
     return usage, naming.digest(), content.digest()
 
 
-def _read(payload: bytes) -> tuple[Usage, int] | None:
-    """Returns the usage and where its type stands.
+def _by_name(payload: bytes, block: int, properties: dict[str, str]) -> bytes:
+    """Returns what follows the number of properties, with those in the order of their names."""
+    steps, place = _STEPS, block + 1
+    entries = []
+    for name in properties:
+        value = place + steps[payload[place]]
+        end = value + steps[payload[value]]
+        entries.append((name, payload[place:end]))
+        place = end
+    entries.sort()
+    return b"".join([entry for _, entry in entries]) + payload[place:]
+
+
+def _read(payload: bytes) -> tuple[Usage, int, int] | None:
+    """Returns the usage, and where its type and the number of its properties stand.
 
     One long function of additions and slices: half of what fastavro takes for a flight with 8 properties.
     """
@@ -114,7 +128,7 @@ def _read(payload: bytes) -> tuple[Usage, int] | None:
         properties,
         subscription,
     )
-    return usage, kind
+    return usage, kind, block
 
 
 def write_usage(frame: bytes, usage: Usage) -> bytes | None:

@@ -12,5 +12,5 @@ class Lane:
     def __init__(self, timeline: Timeline, window: Window, routes: list[Route]) -> None:
         self.start_us, self.end_us = window.start_us, window.end_us
         self.timeline, self.window = timeline, window
-        self.only = routes[0] if len(routes) == 1 and not routes[0].measured.grows else None
+        self.only = routes[0] if len(routes) == 1 and not routes[0].grows else None
         """The one meter that reads it, where there is one that keeps no values or groups."""

@@ -30,11 +30,12 @@ Reading: TypeAlias = "tuple[Route, tuple[str, ...], Value]"
 class Route:
     """The way from an event type to the cells of one price; what a meter does not need is None and costs nothing."""
 
-    __slots__ = ("cells", "group_of", "groups", "groups_bytes", "matches", "measured", "value_of", "window")
+    __slots__ = ("cells", "group_of", "groups", "groups_bytes", "grows", "matches", "measured", "value_of", "window")
 
     def __init__(self, measured: Measured, window: "Window") -> None:
         meter = measured.meter
         self.measured = measured
+        self.grows = measured.grows
         self.window = window
         self.matches: Callable[[Mapping[str, str]], bool] | None = meter.matches if meter.filters else None
         self.group_of: Callable[[Mapping[str, str]], tuple[str, ...]] | None = meter.group if meter.group_by else None
@@ -76,7 +77,7 @@ class Window:
         self.by_type: dict[str, list[Route]] = {}
         for route in self.routes:
             self.by_type.setdefault(route.measured.meter.event, []).append(route)
-        self.is_bounded = any(route.measured.grows for route in self.routes)
+        self.is_bounded = any(route.grows for route in self.routes)
 
     @property
     def span(self) -> Span:
@@ -108,7 +109,7 @@ class Window:
             RefusedUsage: `too-many-groups` or `too-many-values`.
         """
         for route, group, _ in readings:
-            if not route.measured.grows:
+            if not route.grows:
                 continue
             cell = self._known_cell(route, group)
             if cell is None:
