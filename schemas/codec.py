@@ -4,6 +4,7 @@ Everything read is untrusted. Whatever is wrong with it comes out as one error, 
 
 | reason | the payload |
 |---|---|
+| `tombstone` | is null: the record has no value |
 | `no-framing` | is empty, shorter than a frame, or does not begin with 0x00 |
 | `too-large` | is larger than any record of ours |
 | `unknown-schema` | names an id that the registry does not have, or that too many unknown ones came before |
@@ -12,6 +13,8 @@ Everything read is untrusted. Whatever is wrong with it comes out as one error, 
 | `wrong-record` | is another record than this place takes |
 | `malformed` | is no record of its schema: cut short, bad UTF-8, impossible lengths |
 | `trailing-bytes` | goes on behind its record |
+| `instant-out-of-range` | holds an instant that is none of the years 1 to 9999 |
+| `amount-out-of-range` | holds an amount of more digits than there are |
 """
 
 import io
@@ -39,6 +42,22 @@ from schemas.wire import Record
 
 MAX_USAGE_SIZE_BYTES: Final = 1 << 20
 MAX_RECORD_SIZE_BYTES: Final = 1 << 24
+REASONS: Final = frozenset(
+    {
+        "tombstone",
+        "no-framing",
+        "too-large",
+        "unknown-schema",
+        "incompatible-schema",
+        "unbounded-schema",
+        "wrong-record",
+        "malformed",
+        "trailing-bytes",
+        "instant-out-of-range",
+        "amount-out-of-range",
+    }
+)
+"""All of them. Of a topic that only beaas writes, each tells of a fault of its own."""
 _MAX_SCHEMA_SIZE_CHARS: Final = 1 << 17
 _FOREIGN_SCHEMAS: Final = 256
 _MAGIC: Final = b"\0"
@@ -167,33 +186,35 @@ class Codec:
             return self.encode(topic, convert.total_from_domain(total, as_of=instant(as_of_us)))
         return payload
 
-    def decode(self, payload: bytes) -> Record:
+    def decode(self, payload: bytes | None) -> Record:
         """Returns the record in a framed payload, resolved to our version of its schema.
 
         Raises:
             UndecodableRecord: as the module says.
         """
+        payload = _present(payload)
         writer = self._writer(payload, MAX_RECORD_SIZE_BYTES)
         return RECORDS[writer.record].from_wire(_read(payload, writer))
 
-    def decode_usage(self, payload: bytes) -> Usage:
+    def decode_usage(self, payload: bytes | None) -> Usage:
         """Returns the usage in a framed payload; `schemas.limits.validated` then says whether it is acceptable.
 
         Raises:
             UndecodableRecord: as the module says.
         """
-        if payload[:FRAME_SIZE_BYTES] in self._usage_headers:
+        if payload is not None and payload[:FRAME_SIZE_BYTES] in self._usage_headers:
             usage = read_usage(payload)
             if usage is not None:
                 return usage
-        return self._decode_usage_by_schema(payload)
+        return self._decode_usage_by_schema(_present(payload))
 
-    def decode_journal(self, payload: bytes) -> Entry:
+    def decode_journal(self, payload: bytes | None) -> Entry:
         """Returns the journal entry in a framed payload, with the definitions in its terms parsed.
 
         Raises:
             UndecodableRecord: as the module says; `malformed` also where a definition is no JSON.
         """
+        payload = _present(payload)
         if payload[:FRAME_SIZE_BYTES] in self._usage_headers:
             return self.decode_usage(payload)
         writer = self._writer(payload, MAX_RECORD_SIZE_BYTES)
@@ -202,13 +223,17 @@ class Codec:
         _expect(writer, topics.JOURNAL)
         return convert.entry_to_domain(RECORDS[writer.record].from_wire(_read(payload, writer)))
 
-    def decode_named(self, payload: bytes) -> NamedEntry:
+    def decode_named(self, payload: bytes | None) -> NamedEntry:
         """Returns the journal entry in a framed payload; usage with its `usage_key` and `usage_digest`.
 
         Raises:
             UndecodableRecord: as `decode_journal`.
         """
-        if payload[:FRAME_SIZE_BYTES] in self._usage_headers and (named := read_named(payload)) is not None:
+        if (
+            payload is not None
+            and payload[:FRAME_SIZE_BYTES] in self._usage_headers
+            and (named := read_named(payload)) is not None
+        ):
             return named
         entry = self.decode_journal(payload)
         if isinstance(entry, Usage):
@@ -275,6 +300,12 @@ def _resolved(schema_id: int, text: str) -> _Writer:
     if changes:
         raise UndecodableRecord("incompatible-schema", f"schema {schema_id} of {record}: {'; '.join(changes):.400}")
     return _Writer(record, schema, plain_schema(record))
+
+
+def _present(payload: bytes | None) -> bytes:
+    if payload is None:
+        raise UndecodableRecord("tombstone", "the record has no value")
+    return payload
 
 
 def _expect(writer: _Writer, topic: Topic) -> None:

@@ -1,4 +1,5 @@
 import json
+import re
 import time
 from datetime import UTC, datetime
 
@@ -8,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from billing.entry import Usage
+from schemas import codec as codec_module
 from schemas import records, topics
-from schemas.codec import MAX_RECORD_SIZE_BYTES, MAX_USAGE_SIZE_BYTES, Codec, UnknownIds
+from schemas.codec import MAX_RECORD_SIZE_BYTES, MAX_USAGE_SIZE_BYTES, REASONS, Codec, UnknownIds
 from schemas.errors import UndecodableRecord, Unencodable
 from schemas.files import schema_text
 from schemas.records import RECORDS
@@ -195,6 +197,16 @@ def test_an_amount_or_instant_beyond_its_range_is_refused() -> None:
         CODEC.decode(written(json.dumps(wide), own, fields))
     with pytest.raises(UndecodableRecord, match="instant-out-of-range"):
         CODEC.decode(written(json.dumps(wide), own, fields | {"amount_minor": b"\1", "granted_at": 1 << 62}))
+
+
+def test_a_record_without_a_value_is_refused_by_every_reader_and_not_fallen_over() -> None:
+    for decode in (CODEC.decode, CODEC.decode_usage, CODEC.decode_journal, CODEC.decode_named):
+        with pytest.raises(UndecodableRecord, match=r"^tombstone: the record has no value$"):
+            decode(None)
+
+
+def test_the_reasons_are_those_that_the_module_says() -> None:
+    assert sorted(re.findall(r"^\| `([a-z-]+)` \|", codec_module.__doc__ or "", re.MULTILINE)) == sorted(REASONS)
 
 
 def test_no_record_is_larger_than_the_limit() -> None:
