@@ -9,7 +9,7 @@ from pathlib import Path
 from billing.account import Account, usage_digest, usage_key
 from billing.account.books import Books
 from billing.account.items import Items
-from billing.entry import CustomerId, SubscriptionCommand, TenantId, Usage, UsageVoided
+from billing.entry import CustomerId, Entry, SubscriptionCommand, TenantId, Usage, UsageVoided
 from billing.inquiry import Contribution, Explained, Inquiry
 from billing.statement import Statement
 from schemas import topics
@@ -139,8 +139,8 @@ class _Reading:
         """Returns the command that stands there."""
         async with aclosing(self.records(position + 1, "the command", position)) as records:
             async for record in records:
-                entry = self._wire.codec.decode_journal(record.value)
-                if not isinstance(entry, Usage | UsageVoided):
+                entry = self._entry(record)
+                if entry is not None and not isinstance(entry, Usage | UsageVoided):
                     return entry
         raise NoStatement(
             f"position {position} of {self._wire.name(topics.JOURNAL)}, partition {self._held.partition}, holds no"
@@ -173,11 +173,14 @@ class _Reading:
             yield one
 
     def _usage(self, record: Record) -> Usage | None:
+        entry = self._entry(record)
+        return entry if isinstance(entry, Usage) else None
+
+    def _entry(self, record: Record) -> Entry | None:
         try:
-            entry = self._wire.codec.decode_journal(record.value)
+            return self._wire.codec.decode_journal(record.value)
         except UndecodableRecord:
             return None  # a dead letter, which billed nothing
-        return entry if isinstance(entry, Usage) else None
 
 
 def _counted(arrived: Iterable[tuple[Usage, int]], seen: SeenIds) -> Iterator[tuple[Usage, int]]:

@@ -4,14 +4,16 @@ What is compared: each statement with its record on the statements topic, byte f
 was written as, column for column, and with the event that told of it, byte for byte, in the outbox and on its topic.
 
 What the pipeline is still busy with is not judged: entries that rating has not applied, statements that the sink has
-not invoiced. What retention has deleted cannot be compared, and is counted.
+not invoiced. What comes of an entry that rating has still not applied once it was met, no pipeline made. What retention
+has deleted cannot be compared, and is counted.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from billing.statement import Statement
 from schemas import topics
@@ -29,6 +31,8 @@ from streams.refold.scope import Positions, Scope, Stretch, require_rated, requi
 from streams.refold.spill import Refolded, Spill, Told
 
 REPORT_EVERY: Final = 1_000
+_AHEAD_AT_ONCE: Final = 1_000
+_MARKED_WITHIN_S: Final = 1.0  # the end of a transaction reaches the topic of offsets a little after other topics
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is, and how much there is."""
 
@@ -46,6 +50,11 @@ class Wire:
     def name(self, topic: topics.Topic) -> str:
         """The topic as the broker knows it."""
         return topic.full_name(self.prefix)
+
+    @property
+    def rating(self) -> str:
+        """The consumer group that folds the journal."""
+        return f"{self.prefix}rating"
 
 
 @dataclass(slots=True)
@@ -72,6 +81,15 @@ class Found:
     """Positions of the journal that rating has not applied."""
 
 
+class _Ahead(NamedTuple):
+    """Something of an entry that rating had not applied when the replay began."""
+
+    partition: int
+    position: int
+    subject: str
+    where: str
+
+
 class Replay:
     """One refold of a scope; `spill` holds what it came to."""
 
@@ -88,10 +106,10 @@ class Replay:
 
         Raises:
             JournalCut: the journal's beginning is gone.
-            NotRated: rating has committed nothing of it.
+            NotRated: rating has committed nothing of a partition that has entries.
             KafkaConnectionError: no broker answers.
         """
-        journal, group = self._wire.name(topics.JOURNAL), f"{self._wire.prefix}rating"
+        journal, group = self._wire.name(topics.JOURNAL), self._wire.rating
         held = await self._wire.positions.stretches(journal, self._scope.homes)
         require_whole(journal, held.values())
         rated = await self._wire.positions.committed(journal, group)
@@ -187,21 +205,30 @@ class Replay:
     async def _compare_statements(self) -> AsyncGenerator[Difference, None]:
         held = await self._wire.positions.stretches(self._wire.name(topics.STATEMENTS), self._scope.homes)
         oldest: dict[int, int] = {}
+        ahead: list[_Ahead] = []
         for stretch in held.values():
             async for record in self._read(topics.STATEMENTS, stretch):
-                if stretch.partition in oldest and not self._scope.has(record.key):
+                ours = record.key is None or self._scope.has(record.key)  # without a key it may be anybody's
+                if stretch.partition in oldest and not ours:
                     continue
                 try:
                     statement = self._closed(record.value)
                 except UndecodableRecord as error:
-                    yield Difference(
-                        Kind.UNEXPECTED, record.key.decode(errors="replace"), _at(record), issued=str(error)
-                    )
+                    if ours:
+                        yield Difference(Kind.UNEXPECTED, _key(record), _at(record), issued=str(error))
                     continue
                 oldest.setdefault(stretch.partition, statement.journal_offset)
-                if self._scope.has(record.key) and statement.journal_offset < self._rated[stretch.partition].end:
-                    for difference in self._compare_statement(record, statement):
-                        yield difference
+                account = f"{statement.tenant_id}/{statement.customer_id}".encode()
+                if not self._scope.has(account if record.key is None else record.key):
+                    continue
+                for difference in await self._meet(record, statement, ahead):
+                    yield difference
+        for difference in await self._impossible(ahead, self.found.statements):
+            yield difference
+        for difference in self._unpublished(held, oldest):
+            yield difference
+
+    def _unpublished(self, held: Mapping[int, Stretch], oldest: Mapping[int, int]) -> Iterator[Difference]:
         for refolded in self.spill.unpublished():
             cut = held[refolded.partition].start > 0
             if cut and refolded.position < oldest.get(refolded.partition, 1 << 62):
@@ -209,6 +236,29 @@ class Replay:
             else:
                 statement = self._closed(refolded.value)
                 yield Difference(Kind.MISSING, _subject(statement), self._wire.name(topics.STATEMENTS))
+
+    async def _meet(self, record: Record, statement: StatementClosed, ahead: list[_Ahead]) -> list[Difference]:
+        if statement.journal_offset < self._rated[record.partition].end:
+            return list(self._compare_statement(record, statement))
+        ahead.append(_Ahead(record.partition, statement.journal_offset, _subject(statement), _at(record)))
+        return await self._impossible(ahead, self.found.statements, most=_AHEAD_AT_ONCE)
+
+    async def _impossible(self, ahead: list[_Ahead], tally: Tally, *, most: int = 0) -> list[Difference]:
+        """What lies beyond rating even now; the rest is under way. Nothing is asked before more than `most` are met."""
+        if len(ahead) <= most:
+            return []
+        beyond = await self._beyond(ahead)
+        if beyond:
+            await asyncio.sleep(_MARKED_WITHIN_S)
+            beyond = await self._beyond(beyond)
+        tally.pending += len(ahead) - len(beyond)
+        ahead.clear()
+        note = "of position {} of the journal, which rating has not applied"
+        return [Difference(Kind.UNEXPECTED, one.subject, one.where, issued=note.format(one.position)) for one in beyond]
+
+    async def _beyond(self, ahead: Iterable[_Ahead]) -> list[_Ahead]:
+        rated = await self._wire.positions.committed(self._wire.name(topics.JOURNAL), self._wire.rating)
+        return [one for one in ahead if one.position >= rated.get(one.partition, 0)]
 
     def _compare_statement(self, record: Record, statement: StatementClosed) -> Iterator[Difference]:
         refolded = self.spill.statement(statement.statement_id)
@@ -225,14 +275,20 @@ class Replay:
         )
 
     async def _compare_invoices(self, books: Books, invoiced: Mapping[int, int]) -> AsyncGenerator[Difference, None]:
+        ahead: list[_Ahead] = []
         async for issued in books.invoices(self._scope.tenant, self._scope.customer):
-            if issued.position >= self._rated[self._scope.home(issued.customer)].end:
-                self.found.invoices.pending += 1
+            home = self._scope.home(issued.customer)
+            if issued.position >= self._rated[home].end:
+                ahead.append(_Ahead(home, issued.position, f"{issued.number} of {issued.customer}", "beaas.invoices"))
+                for difference in await self._impossible(ahead, self.found.invoices, most=_AHEAD_AT_ONCE):
+                    yield difference
                 continue
             for difference in self._compare_invoice(issued):
                 yield difference
             if self.found.invoices.compared % REPORT_EVERY == 0:
                 self._progress("invoices", self.found.invoices.compared, 0)
+        for difference in await self._impossible(ahead, self.found.invoices):
+            yield difference
         for refolded in self.spill.uninvoiced():
             if refolded.published is not None and refolded.published >= invoiced.get(refolded.partition, 0):
                 self.found.invoices.pending += 1
@@ -330,6 +386,10 @@ def _frames(refolded: bytes, issued: bytes) -> Iterable[tuple[str, str, str]]:
 
 def _subject(statement: StatementClosed) -> str:
     return f"statement {statement.statement_id} of {statement.customer_id}, {statement.issued_at:%Y-%m-%d %H:%M:%SZ}"
+
+
+def _key(record: Record) -> str:
+    return "a record without a key" if record.key is None else record.key.decode(errors="replace")
 
 
 def _at(record: Record) -> str:

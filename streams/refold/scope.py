@@ -14,7 +14,7 @@ class JournalCut(Exception):
 
 
 class NotRated(Exception):
-    """Rating has committed nothing of a journal that has entries; the text says what to look at."""
+    """Rating has committed nothing of a partition that has entries; the text says what to look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +103,17 @@ class Positions:
 
 
 def require_rated(topic: str, group: str, held: Iterable[Stretch], rated: Mapping[int, int]) -> None:
-    """Refuses to judge a journal by a group that has done nothing of it: all would be passed without a look.
+    """Refuses to judge a partition by a group that has done nothing of it: all would be passed without a look.
 
     Raises:
-        NotRated: the text names group and topic.
+        NotRated: the text names group, topic and partitions.
     """
-    known = list(held)
-    if any(one.end > one.start for one in known) and not any(one.partition in rated for one in known):
+    unrated = [str(one.partition) for one in held if one.end > one.start and one.partition not in rated]
+    if unrated:
         raise NotRated(
-            f"group {group} has committed nothing on {topic}, which has entries: does rating run, are its offsets gone,"
-            " and is BEAAS_TOPIC_PREFIX its prefix? Nothing can be compared before it has"
+            f"group {group} has committed nothing on {topic}, partition {', '.join(unrated)}, which has entries: does"
+            " rating run, are its offsets gone, and is BEAAS_TOPIC_PREFIX its prefix? Nothing can be compared before it"
+            " has"
         )
 
 
