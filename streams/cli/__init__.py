@@ -228,7 +228,7 @@ def replay(*, tenant: str, customer: str | None = None, diff: bool = False, json
         tenant: the tenant's code.
         customer: only this customer.
         diff: compare with what was issued: statements, invoices with their ledger, and events, byte for byte.
-        json: print each finding, or each invoice, as a line for a script.
+        json: print each difference and each invoice as a line for a script.
     """
     from streams.cli.replay import run_replay
 

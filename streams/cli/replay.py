@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from streams.settings import Settings
 
 SHOWN: Final = 50
-"""Findings, and invoices, that are printed; all of them with `--json`."""
+"""Differences, and invoices, that are printed; all of them with `--json`."""
 
 
 async def run_replay(settings: Settings, tenant: str, customer: str | None, *, diff: bool, as_json: bool) -> int:
@@ -62,7 +62,7 @@ async def run_replay(settings: Settings, tenant: str, customer: str | None, *, d
         differences = await replay.refold()
         if not diff:
             bar.stop()
-            _tell_refolded(replay, differences, as_json=as_json)
+            tell_refolded(replay, differences, as_json=as_json)
             return FAILED if differences else WELL
         told = _Told(as_json=as_json)
         for difference in differences:
@@ -127,10 +127,8 @@ class _Told:
 
     def tell(self, difference: Difference) -> None:
         self.count += 1
-        if self._as_json:
-            sys.stdout.write(json.dumps({"difference": asdict(difference)}) + "\n")
-        elif self.count <= SHOWN:
-            console().print(str(difference), soft_wrap=True)
+        if self._as_json or self.count <= SHOWN:
+            _tell(difference, as_json=self._as_json)
 
     def close(self, found: Found, tenant: str, customer: str | None) -> None:
         if self._as_json:
@@ -153,6 +151,13 @@ class _Told:
         console().print(f"{whose}: {folded}, {verdict}", style="bold red" if self.count else "bold green")
 
 
+def _tell(difference: Difference, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps({"difference": asdict(difference)}) + "\n")
+    else:
+        console().print(str(difference), soft_wrap=True)
+
+
 def _tallies(found: Found) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("")
@@ -172,8 +177,13 @@ def _counts(tally: Tally) -> list[str]:
     return [f"{count:,}" for count in (tally.compared, tally.identical, tally.gone, tally.pending)]
 
 
-def _tell_refolded(replay: Replay, misplaced: list[Difference], *, as_json: bool) -> None:
-    """What was refolded: its invoices, without the numbers and the credit that only the issued ones have."""
+def tell_refolded(replay: Replay, misplaced: list[Difference], *, as_json: bool) -> None:
+    """What was refolded: its invoices, without the numbers and the credit that only the issued ones have.
+
+    Before them all that stands where it may not.
+    """
+    for difference in misplaced:
+        _tell(difference, as_json=as_json)
     table = Table(box=None, pad_edge=False)
     for name in ("issued at", "customer", "subscription", "plan"):
         table.add_column(name)
@@ -189,8 +199,6 @@ def _tell_refolded(replay: Replay, misplaced: list[Difference], *, as_json: bool
             table.add_row(*map(str, row.values()))
     if as_json:
         return
-    for difference in misplaced:
-        console().print(str(difference), soft_wrap=True)
     if count:
         console().print(table)
     if count > SHOWN:
