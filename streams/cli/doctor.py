@@ -7,12 +7,11 @@ import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from streams.cli.commands import progress_bar, reached_postgres
 from streams.cli.failures import FAILED, WELL
+from streams.cli.tables import console
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from connectors.audit.lags import Group
     from connectors.audit.verdicts import Examination, Verdict
     from streams.settings import Settings
-
-out = Console(highlight=False)
 
 
 async def run_doctor(settings: Settings, *, tenant: str | None, fast: bool, within_s: int | None, as_json: bool) -> int:
@@ -131,26 +128,28 @@ def plain(examination: Examination) -> dict[str, Any]:
 
 def show(examination: Examination) -> None:
     """Tells people."""
+    out = console()
     out.print(_invariants(examination))
     out.print(_lags(examination))
     if examination.letters:
         out.print(_letters(examination))
     for note in examination.notes:
-        out.print(note, markup=False)
+        out.print(note)
     for one in examination.verdicts.values():
         for finding in one.findings:
             whose = f" [{finding.tenant}]" if finding.tenant else ""
-            out.print(f"{finding.invariant}{whose} {finding.subject}: {finding.detail}", markup=False, soft_wrap=True)
+            out.print(f"{finding.invariant}{whose} {finding.subject}: {finding.detail}", soft_wrap=True)
         if one.found > len(one.findings):
             out.print(f"{one.invariant.id}: {one.found - len(one.findings)} more")
     found = sum(one.found for one in examination.verdicts.values())
-    out.print("Nothing was found." if examination.sound else f"{found} findings.")
+    told = "1 finding." if found == 1 else f"{found} findings."
+    out.print("Nothing was found." if examination.sound else told)
 
 
 def _invariants(examination: Examination) -> Table:
     table = Table("invariant", "says", "facts", "findings", box=None, pad_edge=False)
     for one in examination.verdicts.values():
-        table.add_row(one.invariant.id, one.invariant.title, escape(_judged(one)), str(one.found or ""))
+        table.add_row(one.invariant.id, one.invariant.title, _judged(one), str(one.found or ""))
     return table
 
 
@@ -163,12 +162,12 @@ def _judged(verdict: Verdict) -> str:
 def _lags(examination: Examination) -> Table:
     table = Table("who", "behind", "oldest", box=None, pad_edge=False)
     for lag in examination.lags:
-        table.add_row(escape(lag.name), f"{lag.behind} {lag.unit}", f"{lag.waited_s} s" if lag.behind else "")
+        table.add_row(lag.name, f"{lag.behind} {lag.unit}", f"{lag.waited_s} s" if lag.behind else "")
     return table
 
 
 def _letters(examination: Examination) -> Table:
     table = Table("dead letters of", "reason", "letters", box=None, pad_edge=False)
     for one in examination.letters:
-        table.add_row(escape(one.tenant) or "-", escape(one.reason), str(one.letters))
+        table.add_row(one.tenant or "-", one.reason, str(one.letters))
     return table

@@ -207,7 +207,7 @@ async def test_a_finding_is_told_in_a_line_of_its_own_and_is_status_one(billed: 
     assert (ran.status, ran.err) == (1, "")
     *_, told, last = ran.out.splitlines()
     assert told.startswith("I04 [acme] INV-000002: its lines sum to ")
-    assert last == "1 findings."
+    assert last == "1 finding."
 
 
 async def test_an_unknown_tenant_is_wrong_use(billed: Pipeline) -> None:
