@@ -133,6 +133,8 @@ class Bus:
         statement = self.codec.decode(_bytes(record.value()))
         if not isinstance(statement, StatementClosed):
             raise UndecodableRecord("wrong-record", f"{statement.FULL_NAME} where a statement is expected")
+        if self.tenant not in {None, statement.tenant_id}:  # of other tenants no invoice stands beside it
+            return
         partition, offset = record.partition() or 0, record.offset() or 0
         row = (
             statement.statement_id,

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from billing.invariants import Finding
+from connectors.audit.books import judge_periods
 from connectors.audit.bus import Bus
 from connectors.audit.lags import Group, Standing
 from connectors.audit.scratch import Scratch
@@ -65,7 +66,7 @@ class Topics:
             yield [self._record]
 
 
-def bus_with(record: Record) -> Bus:
+def bus_with(record: Record, *, tenant: str | None = None) -> Bus:
     """A bus on which only this record is."""
     kafka: Any = Topics(record)
     place = Place(record.topic(), 2)
@@ -81,7 +82,7 @@ def bus_with(record: Record) -> Bus:
         sink=NOWHERE,
         oldest_s=0,
         kept_since_s=0,
-        tenant=None,
+        tenant=tenant,
         advance=lambda _: None,
     )
 
@@ -126,6 +127,15 @@ def test_a_record_that_can_be_read_is_one_fact() -> None:
     bus = bus_with(Record("beaas.statements", STATEMENT))
     bus.read()
     assert (bus.examination["I18"].facts, bus.examination["I18"].found) == (1, 0)
+
+
+@pytest.mark.parametrize(("tenant", "kept"), [(None, 1), ("acme", 1), ("other", 0)])
+def test_of_one_tenant_only_its_own_statements_are_held_against_its_invoices(tenant: str | None, kept: int) -> None:
+    bus = bus_with(Record("beaas.statements", STATEMENT), tenant=tenant)
+    bus.sink = Standing(bus.sink.group, {Place("beaas.usage", 2): 6}, {})
+    bus.read()
+    judge_periods(bus.scratch, bus.examination)
+    assert (bus.examination["I18"].facts, bus.examination["I03"].found) == (1, kept)
 
 
 @pytest.mark.parametrize(("within_s", "found"), [(None, 1), (3600, 0), (40, 0), (0, 1)])

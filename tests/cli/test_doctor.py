@@ -84,9 +84,11 @@ class Examined:
         return [(one.subject, one.detail) for one in self.findings if one.invariant == invariant]
 
 
-async def examine(pipeline: Pipeline, *, fast: bool = False, within_s: int | None = None) -> Examined:
+async def examine(
+    pipeline: Pipeline, *, tenant: str | None = None, fast: bool = False, within_s: int | None = None
+) -> Examined:
     """As the command does, in this process: a new one spends most of its time on imports."""
-    return Examined(await examined(pipeline.settings, fast=fast, within_s=within_s))
+    return Examined(await examined(pipeline.settings, tenant=tenant, fast=fast, within_s=within_s))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -320,16 +322,32 @@ async def test_what_was_put_right_again_is_passed_in_silence(billed: Pipeline) -
     assert (await examine(billed)).findings == []
 
 
-async def test_a_view_of_its_owner_is_found_by_its_making_and_by_looking_through_it(billed: Pipeline) -> None:
-    with psycopg.connect(billed.database_url, autocommit=True) as connection:
+@contextmanager
+def other_tenant(pipeline: Pipeline) -> Iterator[psycopg.Connection]:
+    """Somebody of whom nothing is billed."""
+    with psycopg.connect(pipeline.database_url, autocommit=True) as connection:
         connection.execute("INSERT INTO beaas.tenants (tenant_id, currency, timezone) VALUES ('other', 'EUR', 'UTC')")
+        try:
+            yield connection
+        finally:
+            connection.execute("DELETE FROM beaas.tenants WHERE tenant_id = 'other'")
+
+
+async def test_of_one_tenant_that_is_asked_for_nothing_is_found_that_is_anothers(billed: Pipeline) -> None:
+    with other_tenant(billed), damaged(billed, *DAMAGE["an invoice in the middle that is gone"][0]):
+        assert (await examine(billed, tenant="other")).findings == []
+        assert {one.tenant for one in (await examine(billed, tenant="acme")).findings} == {"acme", ""}
+    assert (await examine(billed, tenant="acme")).findings == []
+
+
+async def test_a_view_of_its_owner_is_found_by_its_making_and_by_looking_through_it(billed: Pipeline) -> None:
+    with other_tenant(billed) as connection:
         connection.execute("CREATE VIEW report.careless AS SELECT tenant_id::text AS tenant FROM beaas.customers")
         connection.execute("GRANT SELECT ON report.careless TO beaas_api")
         try:
             examined = await examine(billed, fast=True)
         finally:
             connection.execute("DROP VIEW report.careless")
-            connection.execute("DELETE FROM beaas.tenants WHERE tenant_id = 'other'")
     assert examined.found == {"I11"}
     assert [subject for subject, _ in examined.of("I11")] == ["report.careless", "report.careless"]
     assert examined.findings[1].tenant == "other"
