@@ -32,7 +32,7 @@ from connectors.kafka.scan import Kafka, Place, Span
 from connectors.postgres.pool import Pool
 from connectors.postgres.queries import audit as queries
 from schemas import topics
-from schemas.codec import Codec
+from schemas.codec import REASONS, Codec
 
 FAST: Final = "not with --fast: topics are not read"
 _ELSEWHERE: Final = {
@@ -77,6 +77,14 @@ class Subject:
     tenant: str | None = None
     within_s: int | None = None
     fast: bool = False
+
+
+def is_own_fault(topic: str, reason: str) -> bool:
+    """Whether only beaas can have caused a dead letter of a topic (without its prefix) with this reason.
+
+    Usage comes from others, and what an account refuses is on the journal for them; but intake had read it before.
+    """
+    return topic != topics.USAGE.name and (topic != topics.JOURNAL.name or reason in REASONS)
 
 
 async def examine(subject: Subject, advance: Callable[[int], None]) -> Examination:
@@ -191,14 +199,11 @@ class _Examiner:
         judged["I19"].judge(judged.lags)
 
     async def _letters(self) -> None:
-        entered = {topic.full_name(self.subject.prefix) for topic in (topics.USAGE, topics.JOURNAL)}
         async with self.subject.service.connection() as connection:
             rows = await queries.audited_letters(connection, tenant_id=self.subject.tenant)
         for row in rows:
-            fact = DeadLetterFact(
-                row.tenant_id, row.reason, row.letters, None, own_fault=row.source_topic not in entered
-            )
-            self.examination.letters.append(fact)
+            own_fault = is_own_fault(row.source_topic.removeprefix(self.subject.prefix), row.reason)
+            self.examination.letters.append(DeadLetterFact(row.tenant_id, row.reason, row.letters, None, own_fault))
         self.examination["I20"].judge((), self.examination.letters)
 
     def _unjudged(self, *, views_current: bool) -> None:
