@@ -22,7 +22,7 @@ from billing.invariants import (
 )
 from billing.invariants.delivery import PUBLISHED_WITHIN_S
 from connectors.audit.books import kind_of, kinds_of
-from connectors.audit.facts import digest_of
+from connectors.audit.facts import digest_of, uuid7_s
 from connectors.audit.lags import Standing
 from connectors.audit.scratch import Published, Scratch
 from connectors.audit.verdicts import Examination
@@ -48,6 +48,7 @@ RELAYED: Final = (
     topics.LEDGER,
     topics.CREDIT,
 )
+_TELLS_TIME: Final = 7  # the version of UUIDs that begin with their time
 CLOCKS_DIFFER_S: Final = 600
 """What is so close to the end of the outbox's memory is not judged: brokers and databases have clocks of their own."""
 
@@ -70,7 +71,7 @@ class Bus:
     oldest_s: int
     """The time of the oldest row of the outbox, or of what may have been deleted from it if that is older."""
     kept_since_s: int
-    """What was published since then is in the outbox still."""
+    """What was written since then is in the outbox still, however late it was published."""
     tenant: str | None
     advance: Callable[[int], None]
     _journaled: int = 0
@@ -171,8 +172,8 @@ class Bus:
 
     def _published(self, topic: Topic, record: "Message") -> Published | None:
         """The record as one of the relay's; None where it is not, or is too old to be in the outbox."""
-        at_s = record.timestamp()[1] // 1000
-        if at_s < self.oldest_s - CLOCKS_DIFFER_S:
+        published_s = record.timestamp()[1] // 1000
+        if published_s < self.oldest_s - CLOCKS_DIFFER_S:
             return None
         headers = dict(record.headers() or [])
         event = headers.get("ce_id")
@@ -184,7 +185,8 @@ class Bus:
         aggregate = _text(headers.get("ce_subject") or b"")
         place = record.partition() or 0, record.offset() or 0
         content = _digest(_bytes(record.value()))
-        return Published(_text(event), tenant, topic.name, aggregate, *place, content, at_s)
+        written_s = _written_s(_text(event), published_s)
+        return Published(_text(event), tenant, topic.name, aggregate, *place, content, written_s)
 
     def _unreadable(self, topic: str, record: "Message", error: UndecodableRecord) -> None:
         partition, offset = record.partition() or 0, record.offset() or 0
@@ -333,6 +335,12 @@ def _read_usage(codec: Codec, value: object) -> None:
         codec.decode_usage(payload)
     else:
         parse_cloudevent(payload)
+
+
+def _written_s(event: str, published_s: int) -> int:
+    """When the event was written, in seconds since 1970, by its id; a foreign id's may be as young as its record."""
+    named = _uuid(event)
+    return published_s if named is None or named.version != _TELLS_TIME else uuid7_s(named)
 
 
 def _digest(value: bytes) -> bytes:

@@ -16,7 +16,12 @@ _UUID7_MS = 80  # RFC 9562: the first 48 of 128 bits are milliseconds
 
 def made_s(issued: IssuedInvoice) -> int:
     """Returns when the invoice was drawn, in seconds since 1970: ids tell the time."""
-    return (issued.row.invoice_id.int >> _UUID7_MS) // 1000
+    return uuid7_s(issued.row.invoice_id)
+
+
+def uuid7_s(name: UUID) -> int:
+    """Returns when the id was made, in seconds since 1970."""
+    return (name.int >> _UUID7_MS) // 1000
 
 
 def sums(issued: IssuedInvoice) -> InvoiceFact:

@@ -41,6 +41,7 @@ class Published(NamedTuple):
     content: bytes
     """A digest of its value."""
     at_s: int
+    """When it was written."""
 
 
 class Scratch:

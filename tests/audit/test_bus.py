@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from billing.invariants import Finding
 from connectors.audit.books import judge_periods
-from connectors.audit.bus import Bus
+from connectors.audit.bus import CLOCKS_DIFFER_S, Bus
 from connectors.audit.lags import Group, Standing
 from connectors.audit.scratch import Scratch
 from connectors.audit.verdicts import Examination
@@ -127,6 +128,28 @@ def test_a_record_that_can_be_read_is_one_fact() -> None:
     bus = bus_with(Record("beaas.statements", STATEMENT))
     bus.read()
     assert (bus.examination["I18"].facts, bus.examination["I18"].found) == (1, 0)
+
+
+def uuid_of(version: int, at_s: int = 0) -> str:
+    return str(UUID(int=(at_s * 1000 << 80) | (version << 76) | (0b10 << 62)))
+
+
+@pytest.mark.parametrize(
+    ("event", "found"),
+    [
+        (uuid_of(7, at_s=1_990), 1),
+        (uuid_of(7, at_s=990), 0),  # the relay was away for longer than the outbox is kept
+        (uuid_of(4), 1),
+        ("a stranger's", 1),
+    ],
+    ids=["young", "pruned before it was published", "an id that tells no time", "no UUID"],
+)
+def test_an_event_that_was_never_in_the_outbox_is_found_where_it_would_still_be(event: str, found: int) -> None:
+    bus = bus_with(Record("beaas.invoice", STATEMENT, [("ce_id", event.encode())]))  # published at 2,000 s
+    bus.kept_since_s = 1_000 - CLOCKS_DIFFER_S
+    bus.read()
+    bus.judge(within_s=None)
+    assert bus.examination["I07"].found == found
 
 
 @pytest.mark.parametrize(("tenant", "kept"), [(None, 1), ("acme", 1), ("other", 0)])
