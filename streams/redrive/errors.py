@@ -10,4 +10,4 @@ class RedriveFailed(Exception):
 
 
 class LettersUnreadable(Exception):
-    """The dead-letter topic could not be read to its end in time (exit status 3)."""
+    """The dead-letter topic could not be read to its end, or not in time (exit status 3)."""

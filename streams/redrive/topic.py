@@ -32,10 +32,11 @@ class LetterTopic:
         """Yields every committed letter and marker from `starts` (partition to offset) to the end at the first `next`.
 
         The end of the log and not of its stable part: behind a worker's open transaction there may be markers that are
-        committed already, so it waits until that transaction is done. What can't be decoded is left out.
+        committed already, so it waits until that transaction is done. A record without a value, or of another kind, is
+        neither, and is left out.
 
         Raises:
-            LettersUnreadable: Kafka does not answer, or nothing moves for a minute.
+            LettersUnreadable: Kafka does not answer, nothing moves for a minute, or a record can't be decoded.
         """
         try:
             ends = self._ends(starts)
@@ -97,8 +98,12 @@ class LetterTopic:
             return None
         try:
             record = self._codec.decode(value)
-        except UndecodableRecord:
-            return None
+        except UndecodableRecord as error:  # passed by, a marker would let its letter go back a second time
+            raise LettersUnreadable(
+                f"{self._topic}/{partition}/{offset} can't be read ({error}): it may mark a letter before it as put"
+                " back, which must not go twice. Restore its schema in the registry, or upgrade beaas, and try again;"
+                " letters behind it and of other partitions can go back now, named by their ids"
+            ) from None
         if not isinstance(record, DeadLetter | DeadLetterRedriven):
             return None
         return PlacedRecord(LetterId(partition, offset), record)
