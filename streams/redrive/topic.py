@@ -11,6 +11,7 @@ from schemas.codec import Codec
 from schemas.errors import UndecodableRecord
 from schemas.letters import LetterId, PlacedRecord
 from schemas.records import DeadLetter, DeadLetterRedriven
+from schemas.wire import Record
 from streams.redrive.errors import LettersUnreadable
 
 _TIMEOUT_S: Final = 10.0
@@ -32,8 +33,8 @@ class LetterTopic:
         """Yields every committed letter and marker from `starts` (partition to offset) to the end at the first `next`.
 
         The end of the log and not of its stable part: behind a worker's open transaction there may be markers that are
-        committed already, so it waits until that transaction is done. A record without a value, or of another kind, is
-        neither, and is left out.
+        committed already, so it waits until that transaction is done. A record without a value is neither, and is
+        left out.
 
         Raises:
             LettersUnreadable: Kafka does not answer, nothing moves for a minute, or a record can't be decoded.
@@ -97,15 +98,13 @@ class LetterTopic:
         if not isinstance(value, bytes):
             return None
         try:
-            record = self._codec.decode(value)
+            record = _expected(self._codec.decode(value))
         except UndecodableRecord as error:  # passed by, a marker would let its letter go back a second time
             raise LettersUnreadable(
                 f"{self._topic}/{partition}/{offset} can't be read ({error}): it may mark a letter before it as put"
                 " back, which must not go twice. Restore its schema in the registry, or upgrade beaas, and try again;"
                 " letters behind it and of other partitions can go back now, named by their ids"
             ) from None
-        if not isinstance(record, DeadLetter | DeadLetterRedriven):
-            return None
         return PlacedRecord(LetterId(partition, offset), record)
 
     def _ends(self, starts: Mapping[int, int]) -> dict[int, int]:
@@ -119,3 +118,9 @@ class LetterTopic:
             return {}
         answers = admin.list_offsets(asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_TIMEOUT_S)
         return {at.partition: answer.result(_TIMEOUT_S).offset for at, answer in answers.items()}
+
+
+def _expected(record: Record) -> DeadLetter | DeadLetterRedriven:
+    if not isinstance(record, DeadLetter | DeadLetterRedriven):
+        raise UndecodableRecord("wrong-record", f"{record.FULL_NAME} is neither a letter nor a marker")
+    return record

@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Consumer
 
 from schemas.letters import LetterId
-from schemas.records import DeadLetter, DeadLetterRedriven
+from schemas.records import CustomerSaved, DeadLetter, DeadLetterRedriven
 from streams.cli.failures import UNREACHABLE, status_of
 from streams.redrive.errors import LettersUnreadable
 from streams.redrive.run import look
@@ -70,6 +70,17 @@ def test_a_letter_with_its_marker_has_gone_back_and_what_has_no_value_marks_noth
     assert seen.there == {LetterId(0, 0)}
     assert not seen.waiting
     assert look(Stands(LETTER, None), [LetterId(0, 0)]).waiting == {LetterId(0, 0)}
+
+
+OTHER = CODEC.encode("beaas.customer", CustomerSaved(tenant_id="a", customer_id="c", name="n"))
+
+
+@pytest.mark.parametrize(
+    "foreign", [OTHER, b"noise", b"", MARKER[:-1]], ids=["another record", "noise", "empty", "cut"]
+)
+def test_nothing_else_that_stands_there_is_passed_by_either(foreign: bytes) -> None:
+    with pytest.raises(LettersUnreadable, match=r"beaas\.dead-letters/0/1 can't be read"):
+        look(Stands(LETTER, foreign, MARKER), [LetterId(0, 0)])
 
 
 def test_a_marker_that_cannot_be_read_is_not_passed_by() -> None:

@@ -71,7 +71,7 @@ async def test_a_marker_behind_another_writers_open_transaction_is_seen(ground: 
     worker = Producer({"bootstrap.servers": ground.servers, "transactional.id": f"{ground.prefix}worker"})
     worker.init_transactions(20)
     worker.begin_transaction()
-    worker.produce(ground.letters, b"of a worker", partition=0)
+    worker.produce(ground.letters, ground.codec.encode(ground.letters, ground.letter(b"of a worker")), partition=0)
     worker.flush(20)
     ground.mark(name)
     redriving = asyncio.create_task(ground.dlq("redrive", name))
