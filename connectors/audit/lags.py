@@ -14,7 +14,7 @@ from connectors.relay.errors import SlotBusy
 from connectors.relay.slots import SlotHealth, SlotState, connect, inspect_slot, oldest_unconfirmed_s, shard_of
 
 _POSITION_KEY: Final = b"\x00position"  # as the batch transport writes it, last in every flush
-_TAILS: Final = (4, 100, 10_000)
+_TAIL: Final = 4  # a flush ends with its position and the mark of its transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +50,27 @@ def standing(kafka: Kafka, group: Group) -> Standing:
 
 
 def _last_positions(kafka: Kafka, changelogs: Sequence[Place]) -> dict[int, int]:
-    """The position that each partition of a changelog ends with."""
+    """The position that each partition of a changelog ends with.
+
+    Behind it there may be flushes of any length that were aborted, so ever longer stretches are looked at, back to the
+    beginning.
+    """
     found: dict[int, int] = {}
-    spans = kafka.spans(changelogs) if changelogs else {}
-    for tail in _TAILS:
-        missing = [span for span in spans.values() if span.place.partition not in found]
-        for records in kafka.scan([Span(place, max(start, end - tail), end) for place, start, end in missing]):
+    left = list(kafka.spans(changelogs).values()) if changelogs else []
+    length = _TAIL
+    while left:
+        stretches = [Span(place, max(start, end - length), end) for place, start, end in left]
+        for records in kafka.scan(stretches):
             for record in records:
                 value = record.value()
                 if record.key() == _POSITION_KEY and isinstance(value, bytes):
                     found[record.partition() or 0] = int.from_bytes(value, "big")
+        left = [
+            Span(whole.place, whole.start, stretch.start)
+            for whole, stretch in zip(left, stretches, strict=True)
+            if whole.place.partition not in found and whole.start < stretch.start
+        ]
+        length *= 2
     return found
 
 

@@ -38,7 +38,8 @@ class Span(NamedTuple):
 class Kafka:
     """A cluster that is only looked at; every method blocks, for some seconds at most without an answer.
 
-    Every method raises `KafkaUnreachable` where no broker answers.
+    Every method raises `KafkaUnreachable` where no broker answers, and where retention has deleted the beginning of a
+    span that is to be read.
     """
 
     def __init__(self, bootstrap_servers: str) -> None:
@@ -137,6 +138,8 @@ class Kafka:
                 "bootstrap.servers": self._bootstrap_servers,
                 "group.id": f"doctor-{uuid4().hex}",  # joined by nobody: the client wants a name
                 "isolation.level": "read_committed" if committed else "read_uncommitted",
+                # A start that retention has deleted must be an error: by default it would be the partition's end.
+                "auto.offset.reset": "error",
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "fetch.wait.max.ms": 20,  # an end is told only when the broker answers, half a second by default
@@ -160,8 +163,12 @@ class Kafka:
                 messages = consumer.consume(_RECORDS_AT_ONCE, _GATHERED_S)
             for message in messages:
                 error = message.error()
-                if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - its name
-                    raise KafkaUnreachable(f"Kafka at {self._bootstrap_servers}: {error.str()}")
+                if error is None or error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its name
+                    continue
+                if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - as above
+                    where = f"{message.topic()}/{message.partition()}"
+                    raise KafkaUnreachable(f"{where}: retention deleted what was just to be read; try again")
+                raise KafkaUnreachable(f"Kafka at {self._bootstrap_servers}: {error.str()}")
             if messages:
                 heard_at = monotonic()
                 yield messages
