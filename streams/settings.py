@@ -52,7 +52,11 @@ class Settings(BaseSettings):
     replication_factor: int = Field(1, ge=1, le=10, description="Copies of every topic; 3 in production.")
     data_dir: Path = Field(Path(".beaas"), description="Where a role keeps its tables, and `up` its servers.")
     flush_interval_seconds: float = Field(
-        0.1, gt=0, le=60, description="How long folded usage waits for its transaction at most."
+        0.1,
+        gt=0,
+        le=60,
+        description="How long folded usage waits for its transaction at most; "
+        "up to 10 s while much waits to be folded.",
     )
     table_store: str = Field(
         "rocksdb://", pattern="^(rocksdb|memory)://$", description="Where tables stand: `rocksdb://` or `memory://`."
