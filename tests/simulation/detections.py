@@ -14,8 +14,10 @@ from time import process_time
 from tests.simulation import reference, seeded
 from tests.simulation.faults import Chaos
 from tests.simulation.history import random_months
-from tests.simulation.planted import PLANTED
+from tests.simulation.planted import PLANTED, Planted
 from tests.simulation.run import SESSION_S, Scale, Simulation
+
+NONE = Planted(nullcontext, frozenset())
 
 
 def main() -> None:
@@ -24,16 +26,14 @@ def main() -> None:
     print(f"BEAAS_SIM_SEED={seeds[0]} BEAAS_SIM_SEEDS={len(seeds)}")
     wanted = sys.argv[2:] or ["none", *PLANTED]
     for name in wanted:
-        began = process_time()
-        ended = [seeded.run(seed, PLANTED.get(name, nullcontext)) for seed in seeds]
-        by: Counter[str] = Counter()
-        for one in ended:
-            by.update({wrong[:3] if wrong.startswith("I") else "no end" for wrong in one.wrong})
+        began, bug = process_time(), PLANTED.get(name, NONE)
+        ended = [seeded.run(seed, bug.plant) for seed in seeds]
+        by = Counter(name for one in ended for name in (one.found_by or {"no end"}) if one.wrong)
         steps, events = sum(one.steps for one in ended), sum(one.events for one in ended)
         deaths = sum(one.happened["death"] for one in ended)
-        seen = sum(bool(one.wrong) for one in ended)
+        seen, found = sum(bool(one.wrong) for one in ended), sum(bool(one.found_by & bug.breaks) for one in ended)
         print(
-            f"{name:<28}{seen:>4} of {len(seeds)}  {dict(by.most_common())}  "
+            f"{name:<28}{seen:>4} of {len(seeds)}, {found:>3} by {sorted(bug.breaks)}  {dict(by.most_common())}  "
             f"{process_time() - began:.0f} s CPU, {steps} steps, {deaths} deaths, {events} events",
             flush=True,
         )

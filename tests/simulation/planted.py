@@ -1,10 +1,13 @@
 """Bugs that were never in the product. The simulation must see each: a check that nothing fails checks nothing.
 
+Each is to be found by an invariant that it breaks: that a run does not end proves no check.
+
 Each puts something wrong in the place of one function of the product for as long as a block runs, within a simulation.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
 from unittest.mock import patch
@@ -172,21 +175,29 @@ def store_before_changelog() -> AbstractContextManager[Any]:
     return patch.object(Committer, "commit", commit)
 
 
-PLANTED: Final[Mapping[str, Plant]] = {
-    plant.__name__: plant
-    for plant in (
-        commit_before_write,
-        flush_in_two_transactions,
-        position_apart_from_state,
-        no_fencing,
-        dedupe_without_customer,
-        dedupe_without_tenant,
-        relay_confirms_before_ack,
-        sink_confirms_before_write,
-        sink_writes_twice,
-        barrier_does_not_wait,
-        restore_reads_uncommitted,
-        restore_stops_early,
-        store_before_changelog,
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """A bug, and the ids of the invariants of which one must find it."""
+
+    plant: Plant
+    breaks: frozenset[str]
+
+
+PLANTED: Final[Mapping[str, Planted]] = {
+    plant.__name__: Planted(plant, frozenset(breaks))
+    for plant, *breaks in (
+        (commit_before_write, "I02", "I12"),
+        (flush_in_two_transactions, "I02", "I12"),
+        (position_apart_from_state, "I02"),
+        (no_fencing, "I02", "I12"),
+        (dedupe_without_customer, "I12", "I17"),
+        (dedupe_without_tenant, "I12", "I17"),
+        (relay_confirms_before_ack, "I07"),
+        (sink_confirms_before_write, "I03", "I13"),
+        (sink_writes_twice, "I03"),
+        (barrier_does_not_wait, "I17"),
+        (restore_reads_uncommitted, "I02", "I12"),
+        (restore_stops_early, "I12", "I17"),
+        (store_before_changelog, "I02", "I12"),
     )
 }

@@ -9,6 +9,7 @@ from hashlib import sha256
 from random import Random, SystemRandom
 from typing import Any, Final
 
+from billing.invariants import Finding
 from tests.simulation import reference
 from tests.simulation.faults import Chaos
 from tests.simulation.history import random_months
@@ -25,19 +26,32 @@ class Ended:
     """What a run came to.
 
     Attributes:
-        wrong: findings, or that it did not end.
+        findings: what the invariants found.
+        stuck: why it did not end, where it did not.
         trace: a checksum of everything that happened.
         left: a digest of all that stands in logs and tables at the end.
         happened: how often what kind of trouble came.
     """
 
     seed: int
-    wrong: list[str]
+    findings: list[Finding]
+    stuck: str
     trace: int
     left: str
     steps: int
     happened: Counter[str]
     events: int
+
+    @property
+    def wrong(self) -> list[str]:
+        """Findings, or that it did not end, in words."""
+        told = [f"{one.invariant} {one.tenant} {one.subject}: {one.detail}" for one in self.findings]
+        return [*told, self.stuck] if self.stuck else told
+
+    @property
+    def found_by(self) -> set[str]:
+        """The ids of the invariants that found something."""
+        return {one.invariant for one in self.findings}
 
 
 def run(seed: int, plant: Callable[[], AbstractContextManager[Any]] = nullcontext) -> Ended:
@@ -45,13 +59,14 @@ def run(seed: int, plant: Callable[[], AbstractContextManager[Any]] = nullcontex
     history = random_months(seed)
     expected = reference.fold(history)
     simulation = Simulation(history, seed, Chaos(Random(seed), SESSION_S), plant=plant)
+    found, why = list[Finding](), ""
     try:
         simulation.run(most_steps=MOST_STEPS)
-        wrong = [f"{one.invariant} {one.tenant} {one.subject}: {one.detail}" for one in findings(simulation, expected)]
+        found = findings(simulation, expected)
     except Stuck as stuck:
-        wrong = [str(stuck)]
+        why = str(stuck)
     world = simulation.world
-    return Ended(seed, wrong, world.trace, _left(simulation), world.steps, world.happened, history.events)
+    return Ended(seed, found, why, world.trace, _left(simulation), world.steps, world.happened, history.events)
 
 
 def _left(simulation: Simulation) -> str:
