@@ -1,11 +1,14 @@
 """One fault at every step of a small history, each in its turn: whatever happens where, the invoices are the same.
 
 Three fates at some hundred steps take minutes. So a run of the tests tries one fate at each step, in turn, and begins
-with another one each day: three days cover all. BEAAS_LONG_TESTS=1 tries all three at once.
+with another one each day: three days cover all. BEAAS_SIM_TURN, 0 to 2, says with which, and a failure names it;
+BEAAS_LONG_TESTS=1 tries all three at once.
 """
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 
@@ -24,9 +27,10 @@ SCALE = Scale(partitions=1, tenant_slice=1, workers=2, relays=2)
 AWAY_S = {Fate.DIES_BEFORE: 0.05, Fate.DIES_AFTER: 1.5 * SESSION_S, Fate.STALLS: 0.0}
 """Who dies before a step is back before anybody noticed; who dies after it has been replaced."""
 
-
 FATES = (Fate.DIES_BEFORE, Fate.DIES_AFTER, Fate.STALLS)
-TURNS = range(3) if os.environ.get("BEAAS_LONG_TESTS") == "1" else [datetime.now(UTC).toordinal() % 3]
+TURN = "BEAAS_SIM_TURN"
+TODAY = int(os.environ.get(TURN) or datetime.now(UTC).toordinal()) % len(FATES)
+TURNS = range(len(FATES)) if os.environ.get("BEAAS_LONG_TESTS") == "1" else [TODAY]
 
 
 def run(step: int | None, fate: Fate = Fate.LIVES) -> tuple[Simulation, Once]:
@@ -48,6 +52,16 @@ def invoices(simulation: Simulation) -> dict[tuple[str, str], bytes]:
     return {name: content(issued.invoice) for name, issued in simulation.database.invoices.items()}
 
 
+@contextmanager
+def named(what: str) -> Iterator[None]:
+    """A failure names this, also where a run does not end."""
+    try:
+        yield
+    except AssertionError as error:
+        error.add_note(what)
+        raise
+
+
 def test_without_a_fault_the_pipeline_comes_to_the_straight_fold() -> None:
     found, steps = without_fault()
     assert found == EXPECTED.invoices
@@ -60,9 +74,10 @@ def test_one_fault_at_any_step_changes_no_invoice(turn: int) -> None:
     expected, steps = without_fault()
     for step in range(steps):
         fate = FATES[(step + turn) % len(FATES)]
-        simulation, once = run(step, fate)
-        assert findings(simulation, EXPECTED) == [], f"step {step}: {once.label} {fate.value}"
-        assert invoices(simulation) == expected, f"step {step}: {once.label} {fate.value}"
+        with named(f"{TURN}={turn}, step {step}: {fate.value}"):
+            simulation, once = run(step, fate)
+            assert findings(simulation, EXPECTED) == [], once.label
+            assert invoices(simulation) == expected, once.label
 
 
 def test_every_kind_of_step_is_among_them() -> None:
