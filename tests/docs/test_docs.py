@@ -49,6 +49,7 @@ def test_every_setting_that_a_page_names_exists() -> None:
         "BEAAS_LONG_TESTS",
         "BEAAS_SIM_SEED",
         "BEAAS_SIM_SEEDS",
+        "BEAAS_SIM_TURN",
     }
     for page in PAGES:
         named = set(re.findall(r"\bBEAAS_[A-Z_]+\b", page.read_text()))
