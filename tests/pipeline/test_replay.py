@@ -260,7 +260,7 @@ async def test_a_byte_that_was_altered_on_a_topic_is_found_with_its_field_and_pl
         if getattr(statement, "tenant_id", "") != billed or altered_at or not getattr(statement, "lines", ()):
             return [record]
         altered_at.append(f"{record.topic}/{record.partition}/{record.offset}")
-        value = record.value.replace(b"airline", b"airliner"[:7][::-1], 1)
+        value = record.value.replace(b"airline", b"airline"[::-1], 1)
         return [replace(record, value=value)]
 
     found, _ = await replayed(pipeline, billed, {"statements": tampered})
