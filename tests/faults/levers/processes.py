@@ -24,9 +24,11 @@ class KillRole(Lever):
 
     member: str
     away_s: float
+    _starts: int = field(default=0, repr=False)
 
     async def strike(self, site: Site) -> None:
         """It is dead."""
+        self._starts = site.fleet.members[self.member].starts
         if self.away_s:
             site.fleet.forbid(self.member)
         site.fleet.kill(self.member)
@@ -35,7 +37,7 @@ class KillRole(Lever):
     async def heal(self, site: Site) -> None:
         """It is back."""
         site.fleet.allow(self.member)
-        await site.fleet.ready([self.member], _READY_WITHIN_S)
+        await site.fleet.ready_again(self.member, self._starts, _READY_WITHIN_S)
 
 
 @dataclass(slots=True)
@@ -174,7 +176,7 @@ class RollingRestart(Lever):
 
     async def _roll(self, site: Site, role: str) -> None:
         for name in site.fleet.of(role):
+            starts = site.fleet.members[name].starts
             self.statuses[name] = await site.fleet.retire(name)
             site.fleet.allow(name)
-            await asyncio.sleep(0.2)
-            await site.fleet.ready([name], _READY_WITHIN_S)
+            await site.fleet.ready_again(name, starts, _READY_WITHIN_S)

@@ -71,6 +71,7 @@ class Member:
     struck: bool = False
     """Whether its next end is a fault's doing."""
     starts: int = 0
+    """How many processes it has had, the present one among them."""
     back: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while it may run."""
 
@@ -151,9 +152,9 @@ class Fleet:
                 environment=member.environment,
             )
             member.announced.unlink(missing_ok=True)
-            member.starts += 1
             started_at = time.monotonic()
             member.child = child = await Child.spawn(command, self.directory / "children")
+            member.starts += 1
             status = await child.ended()
             if member.struck or member.trigger.struck or not member.wanted:
                 member.struck = False
@@ -233,6 +234,15 @@ class Fleet:
                         child = self.members[name].child
                         raise TimeoutError(f"{name} is not ready.{child.log_tail() if child else ''}")
                     await asyncio.sleep(_LOOK_AGAIN_S)
+
+    async def ready_again(self, name: str, before: int, within_s: float = _READY_WITHIN_S) -> None:
+        """The member has had more starts than before, and its new process is ready: a dying one may say so too."""
+        deadline = time.monotonic() + within_s
+        while self.members[name].starts <= before:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{name} was not started again")
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        await self.ready([name], deadline - time.monotonic())
 
     async def metric(self, name: str, metric: str) -> float | None:
         """A metric without labels of a living member."""
