@@ -131,7 +131,7 @@ class Fleet:
         await self.ready()
 
     async def stop(self) -> dict[str, int]:
-        """No member runs; returns those that did not end well when asked, with their statuses."""
+        """No member runs; returns those that did not end well when asked now, with their statuses."""
         for task in self._keeping:
             task.cancel()
         await asyncio.gather(*self._keeping, return_exceptions=True)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,7 @@ from tests.faults.rig.standing import LOOK_AGAIN_S, UNANSWERED, Watch
 
 _RESTARTS_COUNTED_S: Final = 60.0
 _MORE_S: Final = 0.5
+_STARTS_WITHIN_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class Run:
         if self._report.converged_s is not None:
             self.tell("the auditor reads")
             self._report.findings += await self.audit(self.history, self.site.environment)
+        await self._drain()
         self._report.took_s = time.monotonic() - began
         return self._report
 
@@ -203,6 +206,16 @@ class Run:
             if times > self.bounds.restarts:
                 last = next(end for end in reversed(self.site.fleet.ends) if end.member == member)
                 self._find("I19", member, f"ended {times} times by itself within 60 s after the last heal: {last.log}")
+
+    async def _drain(self) -> None:
+        """Every member has ended when asked to; who did not end well is a finding."""
+        fleet = self.site.fleet
+        with suppress(TimeoutError):
+            await fleet.ready(within_s=_STARTS_WITHIN_S)  # a process that has just begun knows no draining yet
+        for member, status in (await fleet.stop()).items():
+            child = fleet.members[member].child
+            log = "" if child is None else child.log_tail()
+            self._find("I19", member, f"ended with {status} when it was asked to drain: {log}")
 
     def _find(self, invariant: str, subject: str, detail: str) -> None:
         self._report.findings.append(Finding(invariant, "", subject, detail))
