@@ -12,6 +12,7 @@ from billing.invariants import Finding
 from tests.faults.levers.catalogue import Fault
 from tests.faults.rig.plan import Plan, Strike
 from tests.faults.rig.recovery import Recovery
+from tests.faults.rig.standing import Standing
 
 _MOST_SHOWN = 40
 
@@ -35,6 +36,8 @@ class Report:
     faults: Sequence[Fault]
     struck: list[Struck] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    left: Standing | None = None
+    """What was not done when the run gave up waiting for it."""
     converged_s: float | None = None
     events: int = 0
     took_s: float = 0.0

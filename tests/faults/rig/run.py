@@ -94,7 +94,7 @@ class Run:
         try:
             await self._strike_all()
         except TimeoutError as error:
-            self._find("I19", "the load", f"{error} {await self._watch.standing()}")
+            await self._find_left("the load", str(error))
         await self.site.links.heal()
         self.site.fleet.calm()
         return time.monotonic()
@@ -182,22 +182,19 @@ class Run:
     async def _settle(self) -> None:
         """Nothing is left to do, a first time by what was sent under faults, a second time by all that remained."""
         self.tell("all is healed")
-        took_s, left = await self._watch.converged(self.bounds.converges_s)
-        if left:
-            self._find("I19", "convergence", f"{self.bounds.converges_s:g} s after the last heal: {left}")
+        took_s = await self._watch.converged(self.bounds.converges_s)
+        if took_s is None:
+            await self._find_left("convergence", f"{self.bounds.converges_s:g} s after the last heal")
             return
         self.tell(f"converged after {took_s:.1f} s; the load finishes")
         try:
             async with asyncio.timeout(self.bounds.finishes_s):
                 await self.load.finish()
         except TimeoutError:
-            self._find(
-                "I19", "the load", f"cannot finish within {self.bounds.finishes_s:g} s: {await self._watch.standing()}"
-            )
+            await self._find_left("the load", f"cannot finish within {self.bounds.finishes_s:g} s")
             return
-        _, left = await self._watch.converged(self.bounds.converges_s)
-        if left:
-            self._find("I19", "convergence", f"{self.bounds.converges_s:g} s after the last clock moved: {left}")
+        if await self._watch.converged(self.bounds.converges_s) is None:
+            await self._find_left("convergence", f"{self.bounds.converges_s:g} s after the last clock moved")
             return
         self._report.converged_s = took_s
 
@@ -216,6 +213,11 @@ class Run:
             child = fleet.members[member].child
             log = "" if child is None else child.log_tail()
             self._find("I19", member, f"ended with {status} when it was asked to drain: {log}")
+
+    async def _find_left(self, subject: str, detail: str) -> None:
+        """What is left to do is a finding, and stands in the report."""
+        self._report.left = await self._watch.standing()
+        self._find("I19", subject, f"{detail}: {self._report.left or 'no server answers'}")
 
     def _find(self, invariant: str, subject: str, detail: str) -> None:
         self._report.findings.append(Finding(invariant, "", subject, detail))

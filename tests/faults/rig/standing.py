@@ -55,6 +55,11 @@ class Standing:
     unrelayed_bytes: int
 
     @property
+    def waits_for_nobody(self) -> bool:
+        """Whether commands have no answer though no group is behind: what would answer them is lost, not late."""
+        return bool(self.unsettled) and not any(self.lag.values())
+
+    @property
     def done(self) -> bool:
         """Whether nothing is left to do."""
         return not (any(self.lag.values()) or self.unsettled or self.due or self.unrelayed_bytes > _KEEPALIVE_BYTES)
@@ -140,14 +145,12 @@ class Watch:
         assert row is not None
         return int(row[0]), int(row[1]), int(row[2])
 
-    async def converged(self, within_s: float) -> tuple[float, str]:
-        """Waits until nothing is left to do; returns how long that took, and what is left if the time is over."""
+    async def converged(self, within_s: float) -> float | None:
+        """Waits until nothing is left to do; returns how long that took, None if the time is over."""
         began = time.monotonic()
-        left = "no server answers"
         while time.monotonic() - began < within_s:
             standing = await self.standing()
             if standing is not None and standing.done:
-                return time.monotonic() - began, ""
-            left = left if standing is None else str(standing)
+                return time.monotonic() - began
             await asyncio.sleep(LOOK_AGAIN_S)
-        return time.monotonic() - began, left
+        return None
