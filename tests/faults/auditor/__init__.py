@@ -5,6 +5,6 @@ by foreign clients, and records are decoded by the registry's schemas.
 """
 
 from tests.faults.auditor.finding import Finding
-from tests.faults.auditor.verdict import Verdict, audit, gather, judge, verdict
+from tests.faults.auditor.verdict import audit, gather, judge
 
-__all__ = ["Finding", "Verdict", "audit", "gather", "judge", "verdict"]
+__all__ = ["Finding", "audit", "gather", "judge"]

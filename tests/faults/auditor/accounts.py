@@ -52,7 +52,6 @@ class Bill:
     findings: list[Finding] = field(default_factory=list)
     counted: int = 0
     duplicates: int = 0
-    late: int = 0
 
 
 Identity = tuple[str, str]

@@ -39,6 +39,8 @@ READERS: Final = {
 }
 """Consumer groups and what they read."""
 _LOOK_EACH_S: Final = 0.2
+_SETTLE_WITHIN_S: Final = 60.0
+"""How long whatever still reads may take to come to the end."""
 
 
 @dataclass(slots=True)
@@ -50,54 +52,28 @@ class Verdict:
     recovered: int = 0
     counted: int = 0
     duplicates: int = 0
-    letters: int = 0
-    invoices: int = 0
-    lines: int = 0
-
-    @property
-    def text(self) -> str:
-        """In one line."""
-        return (
-            f"{self.acknowledged} records acknowledged, {self.recovered} recovered: {self.counted} counted,"
-            f" {self.duplicates} duplicates, {self.letters} dead letters; {self.invoices} invoices of {self.lines}"
-            f" lines; {len(self.findings)} findings"
-        )
 
 
-async def audit(
-    history: Path, environment: Mapping[str, str], *, alone: bool = True, settle_within_s: float = 60.0
-) -> list[Finding]:
+async def audit(history: Path, environment: Mapping[str, str]) -> list[Finding]:
     """Returns what is wrong with what came of a history that has ended; nothing where all is well.
 
     Args:
         history: the file that the generator wrote.
-        environment: the `BEAAS_` settings that lead to the servers.
-        alone: whether nobody else has used this installation; otherwise only the history's tenants are looked at.
-        settle_within_s: how long whatever still reads may take to come to the end.
+        environment: the `BEAAS_` settings that lead to an installation which nobody else has used.
     """
-    return (await verdict(history, environment, alone=alone, settle_within_s=settle_within_s)).findings
-
-
-async def verdict(
-    history: Path, environment: Mapping[str, str], *, alone: bool = True, settle_within_s: float = 60.0
-) -> Verdict:
-    """The same with the counts beside it."""
-    facts = await gather(environment, settle_within_s=settle_within_s)
+    facts = await gather(environment)
     told = await asyncio.to_thread(lambda: tell(read_history(history)))
-    return await asyncio.to_thread(judge, told, facts, _prefix(environment), alone=alone)
+    prefix = environment.get("BEAAS_TOPIC_PREFIX", "beaas.")
+    return (await asyncio.to_thread(judge, told, facts, prefix)).findings
 
 
-def _prefix(environment: Mapping[str, str]) -> str:
-    return environment.get("BEAAS_TOPIC_PREFIX", "beaas.")
-
-
-async def gather(environment: Mapping[str, str], *, settle_within_s: float = 60.0) -> Facts:
+async def gather(environment: Mapping[str, str]) -> Facts:
     """Everything that came out, once every reader is at the end of what it reads, or its time is over."""
-    return await asyncio.to_thread(_gather, environment, settle_within_s)
+    return await asyncio.to_thread(_gather, environment)
 
 
-def _gather(environment: Mapping[str, str], settle_within_s: float) -> Facts:
-    topics, deadline = Topics(environment), time.monotonic() + settle_within_s
+def _gather(environment: Mapping[str, str]) -> Facts:
+    topics, deadline = Topics(environment), time.monotonic() + _SETTLE_WITHIN_S
     try:
         while True:
             behind = _behind(topics)
@@ -134,7 +110,10 @@ def _is_relayed(facts: Facts) -> bool:
 
 
 def judge(told: Told, facts: Facts, prefix: str = "beaas.", *, alone: bool = True) -> Verdict:
-    """Every check, as a function of what was told and what was found."""
+    """Every check, as a function of what was told and what was found.
+
+    Where the history's tenants are not `alone` on their installation, only what is theirs is looked at.
+    """
     ours = facts if alone else _only(facts, told)
     found = Verdict()
     found.findings += _ends(told, ours)
@@ -148,7 +127,6 @@ def judge(told: Told, facts: Facts, prefix: str = "beaas.", *, alone: bool = Tru
         letters += bill.letters
         found.counted += bill.counted
         found.duplicates += bill.duplicates
-    found.letters, found.invoices, found.lines = len(ours.letters), len(ours.invoices), len(ours.lines)
     if not alone:
         _forget_strange_letters(ours, letters, prefix)
     found.findings += check_letters(letters, ours.letters, ours.letter_rows, prefix)

@@ -65,7 +65,6 @@ class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str = ""
     source: str = ""
     amount: str = ""
-    plan: str = ""
     document: dict[str, object] | None = None
     twin: bool = False
 

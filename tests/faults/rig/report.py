@@ -19,10 +19,9 @@ _MOST_SHOWN = 40
 
 @dataclass(frozen=True, slots=True)
 class Struck:
-    """What became of one strike: how long it lasted, how long the backlog of it took, and what went wrong."""
+    """What became of one strike: how long the backlog of it took, and what went wrong."""
 
     strike: Strike
-    lasted_s: float
     caught_up_s: float | None
     wrong: str = ""
     recovery: Recovery | None = None

@@ -123,7 +123,7 @@ class Run:
 
     async def _strike(self, strike: Strike, healed: asyncio.Event) -> Struck:
         self.tell(f"{self.load.acknowledged:>7} acknowledged  {strike.fault}  {strike.lever}")
-        began, wrong, watching = time.monotonic(), "", await self._measured(strike)
+        wrong, watching = "", await self._measured(strike)
         try:
             await strike.lever.strike(self.site)
             await asyncio.sleep(strike.hold_s)
@@ -142,7 +142,7 @@ class Run:
                 or f"not caught up {self.bounds.catches_up_s:g} s after it was healed: {await self._watch.standing()}"
             )
         self.tell(f"{'':>20}  {strike.fault}  {wrong or f'caught up after {caught_up_s:.1f} s'}")
-        return Struck(strike, healed_at - began, caught_up_s, wrong, recovery)
+        return Struck(strike, caught_up_s, wrong, recovery)
 
     async def _heal(self, strike: Strike) -> str:
         """It is healed, or the words say why not."""
