@@ -17,7 +17,7 @@ from tests.faults.levers.lever import Lever
 from tests.faults.levers.network import CutRelayAfterPublish, Hurt, ResetStorm
 from tests.faults.levers.processes import CrashAt, KillRole, LeaderStalled, MoveClocks, RollingRestart, Scale, Zombie
 from tests.faults.levers.servers import FillKafkaDisk, FreezeBroker, KillBroker, KillRegistry
-from tests.faults.rig.fleet import Size
+from tests.faults.rig.fleet import Size, role_of
 from tests.faults.rig.points import OFTEN, POINTS
 from tests.faults.rig.proxy import Mode, Way
 
@@ -38,11 +38,11 @@ class Drawn:
 
     def member(self, *roles: str) -> str:
         """One member of these roles."""
-        return self.random.choice([name for name in self.size.members() if name.rpartition("-")[0] in roles])
+        return self.random.choice([name for name in self.size.members() if role_of(name) in roles])
 
     def every(self, *roles: str) -> tuple[str, ...]:
         """All members of these roles."""
-        return tuple(name for name in self.size.members() if name.rpartition("-")[0] in roles)
+        return tuple(name for name in self.size.members() if role_of(name) in roles)
 
 
 @dataclass(frozen=True, slots=True)
