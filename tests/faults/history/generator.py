@@ -1,7 +1,7 @@
 """The load generator: carries a script out against real servers, and writes what came of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +14,7 @@ from schemas import topics
 from streams.settings import load_settings
 from tests.faults.history.door import UNKNOWN, Door, Refused, open_door
 from tests.faults.history.log import Asked, HistoryLog
-from tests.faults.history.script import PRODUCERS, Shape, Tenant, cohort_of
+from tests.faults.history.script import PRODUCERS, Shape, Tenant, script
 from tests.faults.history.sender import Sender
 from tests.faults.history.steps import Apply, Clock, Command, Grant, Send, Step, Void
 from tests.faults.history.wire import Writer
@@ -24,6 +24,10 @@ _AHEAD: Final = 400  # steps of all tenants: while one waits to be invoiced, the
 _ENDS_AT_ONCE: Final = 8
 _LOOK_EACH_S: Final = 0.1
 _AGAIN_AFTER_S: Final = 0.5
+_ACKNOWLEDGE_WITHIN_S: Final = 30.0
+"""After this time a record is sent again, its fate being unknown."""
+_SETTLE_WITHIN_S: Final = 300.0
+"""How long to wait for anything to be invoiced."""
 
 
 class Pace:
@@ -60,27 +64,15 @@ class Generator:
         seed: of the script.
         rate: usage records a second at most.
         shape: how large tenants are.
-        acknowledge_within_s: after this time a record is sent again, its fate being unknown.
-        settle_within_s: how long to wait for anything to be invoiced.
     """
 
-    def __init__(  # noqa: PLR0913 - what a run is made of, each named at the call
-        self,
-        environment: Mapping[str, str],
-        history: Path,
-        *,
-        seed: int,
-        rate: float = 400.0,
-        shape: Shape | None = None,
-        acknowledge_within_s: float = 30.0,
-        settle_within_s: float = 300.0,
+    def __init__(
+        self, environment: Mapping[str, str], history: Path, *, seed: int, rate: float, shape: Shape | None = None
     ) -> None:
         self._settings = load_settings(environment)
         self._log = HistoryLog(history, seed)
-        self._within_s, self._settle_within_s = acknowledge_within_s, settle_within_s
         self._pace = Pace(rate)
-        self._seed, self._shape = seed, shape or Shape()
-        self._script = self._steps()
+        self._script = script(seed, shape or Shape())
         self._lanes: dict[str, Lane] = {}
         self._room = asyncio.Semaphore(_AHEAD)
         self._ends = asyncio.Semaphore(_ENDS_AT_ONCE)
@@ -94,11 +86,6 @@ class Generator:
     def acknowledged(self) -> int:
         """How many usage records were acknowledged, each counted once."""
         return self._sender.acknowledged if self._started else 0
-
-    @property
-    def tenants(self) -> list[str]:
-        """The codes of all tenants so far."""
-        return list(self._lanes)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -123,7 +110,7 @@ class Generator:
             writer,
             self._log,
             producers=PRODUCERS,
-            acknowledge_within_s=self._within_s,
+            acknowledge_within_s=_ACKNOWLEDGE_WITHIN_S,
         )
         await self._sender.start()
         self._started = True
@@ -143,7 +130,7 @@ class Generator:
         """Every tenant is at its end: each cycle is closed and invoiced, each subscription canceled, all usage sent.
 
         Raises:
-            TimeoutError: something is not invoiced within `settle_within_s`.
+            TimeoutError: something is not invoiced within five minutes.
         """
         await asyncio.gather(*map(self._halt, self._lanes.values()))
         await asyncio.gather(*[self._end(lane.tenant) for lane in self._lanes.values() if lane.begun])
@@ -163,12 +150,6 @@ class Generator:
             self._log.close()
 
     # Lanes -----------------------------------------------------------------------------------------------------------
-
-    def _steps(self) -> Iterator[tuple[Tenant, Step]]:
-        cohort = 0
-        while True:
-            yield from cohort_of(self._seed, cohort, self._shape)
-            cohort += 1
 
     def _lane(self, tenant: Tenant) -> Lane:
         lane = self._lanes.get(tenant.code)
@@ -254,7 +235,7 @@ class Generator:
                 return
 
     async def _settled(self, tenant: str, at: datetime) -> None:
-        async with _patience(f"tenant {tenant} to be invoiced up to {at}", self._settle_within_s):
+        async with _patience(f"tenant {tenant} to be invoiced up to {at}", _SETTLE_WITHIN_S):
             while not await self._door.settled(tenant, at):  # noqa: ASYNC110 - PostgreSQL tells no event
                 await asyncio.sleep(_LOOK_EACH_S)
 

@@ -9,6 +9,7 @@ All of a tenant's subscriptions are canceled at its end, so everything that was 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from random import Random
 from typing import Final
 
@@ -68,17 +69,14 @@ class Life:
         return [(one, other) for one, other in parts if one < other]
 
 
-def script(seed: int, shape: Shape) -> Iterator[Step]:
-    """Every step that a seed stands for, without end."""
-    cohort = 0
-    while True:
-        for _, step in cohort_of(seed, cohort, shape):
-            yield step
-        cohort += 1
+def script(seed: int, shape: Shape) -> Iterator[tuple["Tenant", Step]]:
+    """Every step that a seed stands for, each with its tenant, without end."""
+    for cohort in count():
+        yield from _cohort(seed, cohort, shape)
 
 
-def cohort_of(seed: int, cohort: int, shape: Shape) -> Iterator[tuple["Tenant", Step]]:
-    """The steps of one cohort, its tenants side by side, each with its tenant."""
+def _cohort(seed: int, cohort: int, shape: Shape) -> Iterator[tuple["Tenant", Step]]:
+    """The steps of one cohort, its tenants side by side."""
     random = Random(f"{seed}/{cohort}")
     tenants = [
         Tenant(f"f{seed}-{cohort}-{place}", Random(f"{seed}/{cohort}/{place}"), shape) for place in range(shape.tenants)
