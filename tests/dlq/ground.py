@@ -1,7 +1,5 @@
 """A dead-letter topic to redrive from, without any role: letters are laid, the command is run, topics are counted."""
 
-import asyncio
-import os
 import signal
 import sys
 import time
@@ -24,7 +22,7 @@ from schemas.records import DeadLetter, DeadLetterRedriven, Header
 from streams.app import codec_of
 from streams.cli.setup import create_topics, register_schemas
 from streams.settings import load_settings
-from tests.support.pipeline import BEAAS, Ran
+from tests.support.commands import BEAAS, Ran, run_to_end
 
 PARTITIONS = 2
 BEFORE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -167,26 +165,10 @@ class Ground:
     async def dlq(self, *arguments: str, dies: str = "", planted: str = "", within_s: float = 60) -> Ran:
         """Runs `beaas dlq …`, or the one that dies at a step."""
         program = (sys.executable, str(DYING)) if dies or planted else BEAAS
-        foreign = {name: value for name, value in os.environ.items() if not name.startswith("BEAAS_")}
-        running = await asyncio.create_subprocess_exec(
-            *program,
-            "dlq",
-            *arguments,
-            env=foreign | self.environment | {"DIES": dies, "PLANTED": planted},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            async with asyncio.timeout(within_s):
-                out, err = await running.communicate()
-        finally:
-            if running.returncode is None:
-                running.kill()
-                await running.wait()
-        assert running.returncode is not None
-        assert not dies or running.returncode == -signal.SIGKILL, (out, err)
-        return Ran(running.returncode, out.decode(), err.decode())
+        variables = self.environment | {"DIES": dies, "PLANTED": planted}
+        ran = await run_to_end(*program, "dlq", *arguments, variables=variables, within_s=within_s)
+        assert not dies or ran.status == -signal.SIGKILL, ran
+        return ran
 
 
 @pytest.fixture

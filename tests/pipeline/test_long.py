@@ -19,7 +19,8 @@ from streams.cli.roles import ROLES
 from tests.pipeline import oracle
 from tests.pipeline.books import instants, write_catalogue, write_usage
 from tests.pipeline.flights import flights, tariff
-from tests.support.pipeline import BEAAS, until
+from tests.support.commands import BEAAS, run_to_end
+from tests.support.pipeline import until
 
 pytestmark = [
     pytest.mark.skipif(os.environ.get("BEAAS_LONG_TESTS") != "1", reason="takes minutes: BEAAS_LONG_TESTS=1"),
@@ -84,12 +85,9 @@ async def up(data_dir: Path) -> AsyncIterator[dict[str, str]]:
 
 
 async def beaas(environment: dict[str, str], *arguments: str | Path) -> str:
-    ran = await asyncio.create_subprocess_exec(
-        *BEAAS, *map(str, arguments), env=os.environ | environment, stdout=asyncio.subprocess.PIPE
-    )
-    out, _ = await ran.communicate()
-    assert ran.returncode == 0, arguments
-    return out.decode()
+    ran = await run_to_end(*BEAAS, *arguments, variables=environment, within_s=200)
+    assert ran.status == 0, (arguments, ran)
+    return ran.out
 
 
 async def test_a_second_up_on_the_same_directory_goes_on_where_the_first_stopped(

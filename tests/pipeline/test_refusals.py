@@ -15,7 +15,8 @@ from billing.instant import micros
 from connectors.postgres.unit_of_work import unit_of_work
 from connectors.services import journal
 from streams.app import codec_of, outbox_of, service_pool
-from tests.support.pipeline import Pipeline, Ran
+from tests.support.commands import Ran
+from tests.support.pipeline import Pipeline
 
 TENANT = """\
 tenants:

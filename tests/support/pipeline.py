@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -26,8 +25,8 @@ from connectors.embedded.child import Child, Command
 from connectors.embedded.cluster import EmbeddedServers
 from streams.cli.roles import ROLES, role_arguments
 from streams.settings import load_settings
+from tests.support.commands import BEAAS, Ran, environment_with, run_to_end
 
-BEAAS: Final = (sys.executable, "-m", "streams.cli")
 ANNOUNCED: Final = {"intake": "intake-1", "rating": "rating-1", "sinks": "sinks-1", "relay": "relay-0"}
 READY_WITHIN_S: Final = 120.0
 DRAIN_WITHIN_S: Final = 30.0
@@ -41,15 +40,6 @@ async def until(reached: Callable[[], Awaitable[bool]], what: str, within_s: flo
     while not await reached():
         assert time.monotonic() < deadline, f"waited {within_s:g} s for {what}"
         await asyncio.sleep(LOOK_AGAIN_S)
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What a command left: its exit status and what it printed."""
-
-    status: int
-    out: str
-    err: str
 
 
 @dataclass(slots=True)
@@ -142,7 +132,7 @@ class Pipeline:
             name=f"role-{role}",
             argv=running.argv,
             log=self.log(role),
-            environment=self._environment(),
+            environment=environment_with(self.environment),
         )
         while True:
             self._announced(role).unlink(missing_ok=True)
@@ -153,10 +143,6 @@ class Pipeline:
                 running.ended_by_itself.append(f"{role} ended with {status} by itself.{running.child.log_tail()}")
                 if len(running.ended_by_itself) > MOST_RESTARTS:
                     return
-
-    def _environment(self) -> dict[str, str]:
-        foreign = {name: value for name, value in os.environ.items() if not name.startswith("BEAAS_")}
-        return foreign | self.environment
 
     # Roles ----------------------------------------------------------------------------------------------------------
 
@@ -215,23 +201,7 @@ class Pipeline:
 
     async def beaas(self, *arguments: str | Path, within_s: float = 200.0, **environment: str) -> Ran:
         """Runs a command to its end, with further environment where it is given."""
-        running = await asyncio.create_subprocess_exec(
-            *BEAAS,
-            *map(str, arguments),
-            env=self._environment() | environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            async with asyncio.timeout(within_s):
-                out, err = await running.communicate()
-        finally:
-            if running.returncode is None:
-                running.kill()
-                await running.wait()
-        assert running.returncode is not None
-        return Ran(running.returncode, out.decode(), err.decode())
+        return await run_to_end(*BEAAS, *arguments, variables=self.environment | environment, within_s=within_s)
 
     async def ok(self, *arguments: str | Path) -> str:
         """Runs a command that ends well, and returns what it printed."""

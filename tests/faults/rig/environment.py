@@ -1,23 +1,10 @@
 """What producers, readers and the auditor reach of a run: the servers directly, around every fault of the network."""
 
-import asyncio
-import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
-BEAAS: Final = (sys.executable, "-m", "streams.cli")
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What a command left: its exit status and what it printed."""
-
-    status: int
-    out: str
-    err: str
+from tests.support.commands import BEAAS, Ran, run_to_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +46,7 @@ class Environment:
 
     async def beaas(self, *arguments: str | Path, within_s: float = 200.0) -> Ran:
         """Runs a command to its end."""
-        foreign = {name: value for name, value in os.environ.items() if not name.startswith("BEAAS_")}
-        running = await asyncio.create_subprocess_exec(
-            *BEAAS,
-            *map(str, arguments),
-            env=foreign | dict(self.variables),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
-        try:
-            async with asyncio.timeout(within_s):
-                out, err = await running.communicate()
-        finally:
-            if running.returncode is None:
-                running.kill()
-                await running.wait()
-        assert running.returncode is not None
-        return Ran(running.returncode, out.decode(), err.decode())
+        return await run_to_end(*BEAAS, *arguments, variables=self.variables, within_s=within_s)
 
     async def ok(self, *arguments: str | Path, within_s: float = 200.0) -> str:
         """Runs a command that ends well, and returns what it printed."""

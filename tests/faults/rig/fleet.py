@@ -17,6 +17,7 @@ import msgspec
 from connectors.embedded.child import Child, Command
 from streams.cli.roles import WORKERS
 from tests.faults.rig.points import DIRECTORY, Trigger
+from tests.support.commands import environment_with
 
 _ROLE: Final = str(Path(__file__).with_name("role.py"))
 _FIRST_PAUSE_S: Final = 0.1
@@ -117,9 +118,8 @@ class Fleet:
         }
         if plant:
             own["BEAAS_FAULTS_PLANT"] = plant
-        foreign = {key: value for key, value in os.environ.items() if not key.startswith("BEAAS_")}
         argv = (sys.executable, _ROLE, *arguments)
-        return Member(name, argv, directory, foreign | own, Trigger(directory / "points"))
+        return Member(name, argv, directory, environment_with(own), Trigger(directory / "points"))
 
     # Life -----------------------------------------------------------------------------------------------------------
 
