@@ -162,10 +162,12 @@ class Ground:
         reader.close()
         return found
 
-    async def dlq(self, *arguments: str, dies: str = "", planted: str = "", within_s: float = 60) -> Ran:
-        """Runs `beaas dlq …`, or the one that dies at a step."""
-        program = (sys.executable, str(DYING)) if dies or planted else BEAAS
-        variables = self.environment | {"DIES": dies, "PLANTED": planted}
+    async def dlq(
+        self, *arguments: str, dies: str = "", planted: str = "", reads: Path | None = None, within_s: float = 60
+    ) -> Ran:
+        """Runs `beaas dlq …`, or the one that dies at a step, or makes a file `reads` once it reads."""
+        program = (sys.executable, str(DYING)) if dies or planted or reads else BEAAS
+        variables = self.environment | {"DIES": dies, "PLANTED": planted, "READS": str(reads or "")}
         ran = await run_to_end(*program, "dlq", *arguments, variables=variables, within_s=within_s)
         assert not dies or ran.status == -signal.SIGKILL, ran
         return ran

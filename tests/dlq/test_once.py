@@ -8,7 +8,10 @@ import pytest
 from confluent_kafka import Producer
 
 from tests.dlq.ground import Ground, usage
+from tests.support.pipeline import until
 
+STOPS_SHORT_WITHIN_S = 3.0
+"""Once it reads, a reader that stops at the open transaction is there in one poll of a second."""
 STEPS = ("begun", "before produce", "after produce", "after mark", "after commit")
 
 
@@ -74,8 +77,14 @@ async def test_a_marker_behind_another_writers_open_transaction_is_seen(ground: 
     worker.produce(ground.letters, ground.codec.encode(ground.letters, ground.letter(b"of a worker")), partition=0)
     worker.flush(20)
     ground.mark(name)
-    redriving = asyncio.create_task(ground.dlq("redrive", name))
-    done, _ = await asyncio.wait({redriving}, timeout=12)
+    reads = ground.directory / "reads"
+    redriving = asyncio.create_task(ground.dlq("redrive", name, reads=reads))
+
+    async def begun() -> bool:
+        return reads.exists() or redriving.done()
+
+    await until(begun, "the redrive to read")
+    done, _ = await asyncio.wait({redriving}, timeout=STOPS_SHORT_WITHIN_S)
     assert not done, redriving.result()
     worker.commit_transaction(20)
     assert (await redriving).out.endswith("1 already put back\n")
