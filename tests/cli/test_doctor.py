@@ -3,8 +3,8 @@
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from schemas.convert import statement_from_domain
 from streams.app import codec_of, outbox_of, service_pool
 from streams.cli.doctor import examined
 from tests.postgres.builders import NoRegistry, line, statement
+from tests.support.damage import damaged
 from tests.support.pipeline import Pipeline, running_pipeline, until
 
 CATALOGUE = """
@@ -123,56 +124,12 @@ async def grant(pipeline: Pipeline, customer: str, amount: str) -> None:
         await grant_credit(work, TenantId("acme"), given, now=datetime.now(UTC), grant_id=f"of-{customer}")
 
 
-@contextmanager
-def damaged(pipeline: Pipeline, *statements: str) -> Iterator[None]:
-    """These were run as somebody whom no trigger stops; in the end the tables are as they were."""
-    tables = sorted({statement.split("beaas.")[1].split()[0] for statement in statements})
-    with psycopg.connect(pipeline.database_url, autocommit=True) as connection, ExitStack() as undo:
-        connection.execute("SET session_replication_role = replica")
-        for table in tables:
-            undo.enter_context(_unguarded(connection, table))
-        for table in tables:
-            connection.execute(sql.SQL("CREATE TEMP TABLE {0} AS TABLE beaas.{0}").format(sql.Identifier(table)))
-            undo.callback(_restore, connection, table)
-        for statement in statements:
-            written = statement
-            for name, query in NAMES.items():
-                written = written.replace(name, query)
-            assert connection.execute(written.encode()).rowcount, written
-        yield
-
-
-@contextmanager
-def _unguarded(connection: psycopg.Connection, table: str) -> Iterator[None]:
-    """No trigger of the table fires; in the end those that always fired do so again."""
-    named = sql.Identifier(table)
-    always = connection.execute(
-        "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND tgenabled = 'A' AND NOT tgisinternal",
-        (f"beaas.{table}",),
-    ).fetchall()
-    for (name,) in always:
-        connection.execute(sql.SQL("ALTER TABLE beaas.{} DISABLE TRIGGER {}").format(named, sql.Identifier(name)))
-    try:
-        yield
-    finally:
-        for (name,) in always:
-            connection.execute(
-                sql.SQL("ALTER TABLE beaas.{} ENABLE ALWAYS TRIGGER {}").format(named, sql.Identifier(name))
-            )
-
-
-def _restore(connection: psycopg.Connection, table: str) -> None:
-    columns = connection.execute(
-        "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
-        " AND attgenerated = ''",
-        (f"beaas.{table}",),
-    ).fetchall()
-    names = sql.SQL(", ").join(sql.Identifier(name) for (name,) in columns)
-    name = sql.Identifier(table)
-    connection.execute(sql.SQL("DELETE FROM beaas.{}").format(name))
-    connection.execute(
-        sql.SQL("INSERT INTO beaas.{0} ({1}) OVERRIDING SYSTEM VALUE SELECT {1} FROM pg_temp.{0}").format(name, names)
-    )
+def broken(pipeline: Pipeline, *statements: str) -> AbstractContextManager[None]:
+    """These were run on its tables, with what `NAMES` stands for; in the end the tables are as they were."""
+    written = list(statements)
+    for name, query in NAMES.items():
+        written = [statement.replace(name, query) for statement in written]
+    return damaged(pipeline.database_url, *written)
 
 
 async def test_a_healthy_system_is_passed_in_silence_and_every_invariant_had_something_to_judge(
@@ -204,7 +161,7 @@ async def test_what_is_not_looked_at_without_the_topics_is_said_of_each_invarian
 
 
 async def test_a_finding_is_told_in_a_line_of_its_own_and_is_status_one(billed: Pipeline) -> None:
-    with damaged(billed, *DAMAGE["a line that was altered"][0]):
+    with broken(billed, *DAMAGE["a line that was altered"][0]):
         ran = await billed.beaas("doctor", "--fast")
     assert (ran.status, ran.err) == (1, "")
     *_, told, last = ran.out.splitlines()
@@ -297,7 +254,7 @@ DAMAGE = {
 @pytest.mark.parametrize("what", DAMAGE)
 async def test_planted_damage_is_found_by_name(billed: Pipeline, what: str) -> None:
     statements, expected = DAMAGE[what]
-    with damaged(billed, *statements):
+    with broken(billed, *statements):
         examined = await examine(billed)
     assert examined.found == set(expected), examined.findings
     for invariant, subject in expected.items():
@@ -310,7 +267,7 @@ async def test_credit_is_judged_customer_by_customer_and_page_by_page(
     [(postings,)] = billed.rows("SELECT count(*) FROM beaas.postings")
     assert (await examine(billed, fast=True)).examination["I05"].facts == postings + 1
     monkeypatch.setattr("connectors.audit.books._ROWS", 1)
-    with damaged(billed, "UPDATE beaas.credit_grants SET customer_id = 'c2'"):
+    with broken(billed, "UPDATE beaas.credit_grants SET customer_id = 'c2'"):
         examined = await examine(billed, fast=True)
     assert [subject for subject, _ in examined.of("I05")] == [
         "account customer_credit of c1",

@@ -23,6 +23,7 @@ from tests.pipeline.books import instants, write_catalogue, write_usage
 from tests.pipeline.flights import flights, tariff
 from tests.pipeline.refolding import replayed
 from tests.pipeline.wire import Stranger
+from tests.support.damage import unguarded
 from tests.support.pipeline import Pipeline
 
 CASES = Path(__file__).parents[1] / "conformance"
@@ -106,24 +107,18 @@ async def test_without_diff_it_prints_the_invoices_that_the_journal_makes(pipeli
 @contextmanager
 def altered(pipeline: Pipeline, table: str, change: str, back: str, where: str) -> Iterator[None]:
     """A row is changed behind the database's guards, and changed back."""
-    unguarded(pipeline, table, change, where)
+    alter(pipeline, table, change, where)
     try:
         yield
     finally:
-        unguarded(pipeline, table, back, where)
+        alter(pipeline, table, back, where)
 
 
-def unguarded(pipeline: Pipeline, table: str, change: str, where: str) -> None:
-    """A superuser changes a row: he takes the guards away, and puts them back."""
-    guards = "SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal"
-    with psycopg.connect(pipeline.database_url) as connection:
-        found = connection.execute(guards, [f"beaas.{table}"]).fetchall()
-        connection.execute(f"ALTER TABLE beaas.{table} DISABLE TRIGGER USER".encode())
-        update = f"UPDATE beaas.{table} SET {change} WHERE {where}"  # noqa: S608 - our own words
+def alter(pipeline: Pipeline, table: str, change: str, where: str) -> None:
+    """A superuser has changed a row: he took the guards away, and put them back."""
+    update = f"UPDATE beaas.{table} SET {change} WHERE {where}"  # noqa: S608 - our own words
+    with psycopg.connect(pipeline.database_url) as connection, unguarded(connection, table):
         assert connection.execute(update.encode()).rowcount == 1
-        for name, enabled in found:
-            always = "ALWAYS" if enabled == b"A" else ""
-            connection.execute(f"ALTER TABLE beaas.{table} ENABLE {always} TRIGGER {name}".encode())
 
 
 def one_line(pipeline: Pipeline, tenant: str) -> tuple[str, int, str]:
@@ -161,14 +156,14 @@ async def test_a_line_that_is_gone_and_one_that_was_added_are_explained_as_that(
     number, _, where = one_line(pipeline, billed)
     invoice = where.rpartition(" AND ")[0]
     [(last,)] = pipeline.rows(f"SELECT max(position) FROM beaas.invoice_lines WHERE {invoice}")  # noqa: S608 - as above
-    unguarded(pipeline, "invoice_lines", f"position = {last + 1}", f"{invoice} AND position = {last}")
+    alter(pipeline, "invoice_lines", f"position = {last + 1}", f"{invoice} AND position = {last}")
     try:
         ran = {
             line: await pipeline.beaas("explain", number, str(line), "--tenant", billed)
             for line in (last, last + 1, last + 2)
         }
     finally:
-        unguarded(pipeline, "invoice_lines", f"position = {last}", f"{invoice} AND position = {last + 1}")
+        alter(pipeline, "invoice_lines", f"position = {last}", f"{invoice} AND position = {last + 1}")
     assert {line: one.status for line, one in ran.items()} == {last: 1, last + 1: 1, last + 2: 2}
     assert f"beaas.invoice_lines[{last}] says no such row, by the journal it is a row" in ran[last].out
     assert f"beaas.invoice_lines[{last + 1}] says a row, by the journal it is no such row" in ran[last + 1].out
