@@ -3,8 +3,8 @@
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -291,7 +291,7 @@ def other_tenant(pipeline: Pipeline) -> Iterator[psycopg.Connection]:
 
 
 async def test_of_one_tenant_that_is_asked_for_nothing_is_found_that_is_anothers(billed: Pipeline) -> None:
-    with other_tenant(billed), damaged(billed, *DAMAGE["an invoice in the middle that is gone"][0]):
+    with other_tenant(billed), broken(billed, *DAMAGE["an invoice in the middle that is gone"][0]):
         assert (await examine(billed, tenant="other")).findings == []
         assert {one.tenant for one in (await examine(billed, tenant="acme")).findings} == {"acme", ""}
     assert (await examine(billed, tenant="acme")).findings == []
