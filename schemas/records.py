@@ -1486,6 +1486,8 @@ class UsageParked(Record, frozen=True, kw_only=True):
     """Why they wait."""
     as_of: datetime
     """When this was flushed."""
+    journal_position: int = -1
+    """The journal offset of the account's newest entry then; of two, the greater is the newer."""
 
     def to_wire(self) -> dict[str, object]:
         """Returns the fields as the Avro writer takes them; raises `Unencodable`."""
@@ -1495,6 +1497,7 @@ class UsageParked(Record, frozen=True, kw_only=True):
             "events": wire.whole(self.events, "UsageParked.events", 64),
             "reason": wire.text(self.reason, "UsageParked.reason"),
             "as_of": wire.micros(self.as_of, "UsageParked.as_of"),
+            "journal_position": wire.whole(self.journal_position, "UsageParked.journal_position", 64),
         }
 
     @classmethod
@@ -1506,6 +1509,7 @@ class UsageParked(Record, frozen=True, kw_only=True):
             events=fields["events"],
             reason=fields["reason"],
             as_of=wire.instant(fields["as_of"], "UsageParked.as_of"),
+            journal_position=fields["journal_position"],
         )
 
 

@@ -196,6 +196,11 @@ class Account:
         return Changes([*head, *self._frontier.taken(), *self._items.taken()], totals)
 
     @property
+    def position(self) -> int:
+        """The journal position of the entry that was applied last; -1 before any was, and after a restart."""
+        return self._items.position
+
+    @property
     def parked(self) -> int:
         """How many usage events wait for a subscription."""
         return self._books.parking.record.count

@@ -232,5 +232,6 @@ class RatingFold:
             events=account.parked,
             reason="no subscription of this customer is known",
             as_of=instant(self._as_of_us),
+            journal_position=account.position,
         )
         return Outgoing(self._plan.totals, self._partition, key, self._plan.codec.encode(self._plan.totals, parked))

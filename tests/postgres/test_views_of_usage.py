@@ -40,13 +40,14 @@ def total(position: int, quantity: str, amount_minor: int, *, tenant: str = "coi
     )
 
 
-def parked(events: int, second: int, customer: str = "new") -> UsageParked:
+def parked(events: int, position: int, customer: str = "new", *, second: int = 0) -> UsageParked:
     return UsageParked(
         tenant_id="acme",
         customer_id=customer,
         events=events,
         reason="no-subscription",
         as_of=JANUARY + timedelta(seconds=second),
+        journal_position=position,
     )
 
 
@@ -97,7 +98,7 @@ async def test_parked_usage_of_the_longest_names_that_usage_may_have_is_kept(
     service: Pool, outbox: Outbox, owner: psycopg.Connection
 ) -> None:
     widest = "".join(chr(0x1F300 + at) for at in range(MAX_ID_CHARS))
-    longest = UsageParked(tenant_id=widest, customer_id=widest, events=1, reason="no-subscription", as_of=JANUARY)
+    longest = msgspec.structs.replace(parked(1, 1, widest), tenant_id=widest)
     await UsageViewSink(service, outbox).write([longest])
     assert rows(owner, "SELECT tenant, customer FROM report.parked_usage") == [(widest, widest)]
 
@@ -106,10 +107,10 @@ async def test_the_newest_count_of_parked_usage_stands_and_zero_is_not_shown(
     service: Pool, outbox: Outbox, owner: psycopg.Connection
 ) -> None:
     sink = UsageViewSink(service, outbox)
-    await sink.write([parked(5, 2), parked(1, 1), parked(3, 1, "other")])
-    await sink.write([parked(1, 1), parked(0, 2, "other")])
+    await sink.write([parked(5, 2, second=1), parked(1, 1, second=2), parked(3, 1, "other", second=2)])
+    await sink.write([parked(1, 1, second=2), parked(0, 2, "other", second=1)])
     assert rows(owner, "SELECT tenant, customer, events, reason, as_of FROM report.parked_usage") == [
-        ("acme", "new", 5, "no-subscription", JANUARY + timedelta(seconds=2))
+        ("acme", "new", 5, "no-subscription", JANUARY + timedelta(seconds=1))
     ]
 
 

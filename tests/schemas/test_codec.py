@@ -72,7 +72,12 @@ def test_a_codec_without_all_ids_says_which_and_what_to_do() -> None:
 CUSTOMER = records.CustomerSaved(tenant_id="EWR", customer_id="UA", name="United")
 NEW_YEAR_2013 = bytes.fromhex("8080bef9d98be904")  # 1,356,998,400,000,000 µs as a zigzag varint
 PARKED = records.UsageParked(
-    tenant_id="EWR", customer_id="UA", events=1, reason="no subscription", as_of=datetime(2013, 1, 1, tzinfo=UTC)
+    tenant_id="EWR",
+    customer_id="UA",
+    events=1,
+    reason="no subscription",
+    as_of=datetime(2013, 1, 1, tzinfo=UTC),
+    journal_position=7,
 )
 CREDIT = records.CreditGranted(
     grant_id="g",

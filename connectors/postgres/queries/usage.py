@@ -67,14 +67,15 @@ async def upsert_totals(
 
 
 _UPSERT_PARKED: Final[LiteralString] = """
-INSERT INTO beaas.parked_usage AS p (tenant_id, customer_id, events, reason, as_of)
+INSERT INTO beaas.parked_usage AS p (tenant_id, customer_id, events, reason, as_of, journal_position)
 SELECT * FROM unnest(
     %(tenant_ids)b::text[], %(customer_ids)b::text[], %(events)b::bigint[], %(reasons)b::text[],
-    %(as_ofs)b::timestamptz[]
+    %(as_ofs)b::timestamptz[], %(journal_positions)b::bigint[]
 )
 ON CONFLICT (tenant_id, customer_id) DO UPDATE SET
-    events = excluded.events, reason = excluded.reason, as_of = excluded.as_of
-WHERE excluded.as_of >= p.as_of
+    events = excluded.events, reason = excluded.reason, as_of = excluded.as_of,
+    journal_position = excluded.journal_position
+WHERE excluded.journal_position >= p.journal_position
 """
 
 
@@ -86,9 +87,10 @@ async def upsert_parked(
     events: list[int],
     reasons: list[str],
     as_ofs: list[datetime],
+    journal_positions: list[int],
 ) -> None:
-    """The accounts' parked usage stands as given, but where a newer count stood already. No account may be given
-    twice.
+    """The accounts' parked usage stands as given, but where a newer count (by its journal position) stood already.
+    No account may be given twice.
     """
     await connection.execute(
         _UPSERT_PARKED,
@@ -98,5 +100,6 @@ async def upsert_parked(
             "events": events,
             "reasons": reasons,
             "as_ofs": as_ofs,
+            "journal_positions": journal_positions,
         },
     )

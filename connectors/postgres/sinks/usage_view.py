@@ -77,7 +77,7 @@ async def _upsert_parked(connection: Connection, parked: Sequence[UsageParked]) 
     for count in parked:
         key = count.tenant_id, count.customer_id
         stood = newest.get(key)
-        if stood is None or count.as_of >= stood.as_of:
+        if stood is None or count.journal_position >= stood.journal_position:
             newest[key] = count
     ordered = [newest[key] for key in sorted(newest)]
     await queries.upsert_parked(
@@ -87,4 +87,5 @@ async def _upsert_parked(connection: Connection, parked: Sequence[UsageParked]) 
         events=[count.events for count in ordered],
         reasons=[count.reason for count in ordered],
         as_ofs=[count.as_of for count in ordered],
+        journal_positions=[count.journal_position for count in ordered],
     )

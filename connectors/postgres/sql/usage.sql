@@ -16,12 +16,14 @@ ON CONFLICT (tenant_id, customer_id, subscription_id, period_start, line_key) DO
 WHERE excluded.journal_position >= t.journal_position;
 
 -- name: upsert_parked :exec
--- The accounts' parked usage stands as given, but where a newer count stood already. No account may be given twice.
-INSERT INTO beaas.parked_usage AS p (tenant_id, customer_id, events, reason, as_of)
+-- The accounts' parked usage stands as given, but where a newer count (by its journal position) stood already. No account
+-- may be given twice.
+INSERT INTO beaas.parked_usage AS p (tenant_id, customer_id, events, reason, as_of, journal_position)
 SELECT * FROM unnest(
     %(tenant_ids)s::text[], %(customer_ids)s::text[], %(events)s::bigint[], %(reasons)s::text[],
-    %(as_ofs)s::timestamptz[]
+    %(as_ofs)s::timestamptz[], %(journal_positions)s::bigint[]
 )
 ON CONFLICT (tenant_id, customer_id) DO UPDATE SET
-    events = excluded.events, reason = excluded.reason, as_of = excluded.as_of
-WHERE excluded.as_of >= p.as_of;
+    events = excluded.events, reason = excluded.reason, as_of = excluded.as_of,
+    journal_position = excluded.journal_position
+WHERE excluded.journal_position >= p.journal_position;
