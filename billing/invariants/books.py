@@ -24,10 +24,12 @@ class PeriodFact(NamedTuple):
     """Whether something is owed, so that there must be an invoice; None where nobody knows."""
     invoices: tuple[str, ...]
     """Their numbers."""
+    unstated: bool = False
+    """Whether no statement stands behind them where one would have to."""
 
 
 def one_invoice_per_period(periods: Iterable[PeriodFact]) -> Iterator[Finding]:
-    """I03: a close has exactly one invoice, or none where nothing is owed.
+    """I03: a close has exactly one invoice, or none where nothing is owed; no other invoice is there.
 
     Args:
         periods: those of one (tenant, subscription, period, kind) stand together; there may be several.
@@ -35,10 +37,17 @@ def one_invoice_per_period(periods: Iterable[PeriodFact]) -> Iterator[Finding]:
     for (tenant, subscription, period, kind), facts in groupby(periods, key=itemgetter(0, 1, 2, 3)):
         owed: bool | None = None
         numbers: list[str] = []
+        unstated: list[str] = []
         for fact in facts:
             numbers += fact.invoices
             owed = fact.owed if owed is None else owed
+            if fact.unstated:
+                unstated += fact.invoices
         subject = f"{subscription} until {period}, {kind}"
+        for number in unstated:
+            yield Finding(
+                "I03", tenant, subject, f"no statement stands behind {number}. Find who wrote it, or altered it"
+            )
         if len(numbers) > 1:
             drawn = ", ".join(numbers)
             yield Finding("I03", tenant, subject, f"{len(numbers)} invoices in place of one: {drawn}. Credit the rest")

@@ -28,6 +28,7 @@ from connectors.audit.verdicts import Examination
 from connectors.postgres.issued import IssuedBooks, IssuedInvoice
 from connectors.postgres.pool import Pool
 from connectors.postgres.queries import audit as queries
+from schemas.partition import Placement
 
 _ROWS: Final = 5_000
 _INVOICES: Final = 500
@@ -35,7 +36,7 @@ _CUSTOMERS: Final = 50
 _TRANSACTIONS: Final = 2_000
 _MOST_SHOWN: Final = 20
 _FIRST: Final = UUID(int=0)
-_PRUNED_EARLY: Final = timedelta(minutes=5)  # an id's clock is the sink's, what is pruned is told by the database's
+_CLOCKS_DIFFER: Final = timedelta(minutes=5)  # an id's clock is the sink's, the moment is the database's
 MOST_INVOICES_A_DAY: Final = 100
 """Of one subscription: above it something draws them that should not."""
 
@@ -48,6 +49,8 @@ class Moment:
     outbox_kept: timedelta
     views_current: bool
     """Whether the usage view had taken all totals that there were."""
+    place: Placement | None
+    """In which partition the journal and the statements of an account stand; None where nothing was set up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +155,17 @@ class Books:
                     issued.row.issued_at.isoformat(),
                     issued.row.command_id,
                     kind_of(issued.row.command_id, kinds),
+                    None if self.moment.place is None else self.moment.place(tenant, issued.customer),
+                    issued.position,
+                    facts.made_s(issued) < (self.moment.now - _CLOCKS_DIFFER).timestamp(),
                 )
                 for issued in chunk
             ),
-            9,
+            12,
         )
 
     def _issue(self, issued: IssuedInvoice) -> IssueFact:
-        horizon = self.moment.now - self.moment.outbox_kept + _PRUNED_EARLY
+        horizon = self.moment.now - self.moment.outbox_kept + _CLOCKS_DIFFER
         if facts.made_s(issued) < horizon.timestamp():
             return facts.issue(issued, told=None, posted=None)
         transactions = [str(one.transaction_id) for one in issued.transactions]
@@ -312,10 +318,17 @@ def _cell(tenant: str, row: queries.AuditedTotals) -> CellFact | None:
 
 
 def judge_periods(scratch: Scratch, examination: Examination) -> None:
-    """Judges closes by their statements and invoices (I03): what is in the scratch of both."""
+    """Judges closes by their statements and invoices (I03): what is in the scratch of both.
+
+    Statements of a partition stand in the order of the journal. So of an invoice that comes of no earlier position than
+    the first statement that is kept there must be one; beyond the last that was read, once it cannot be of later.
+    """
     rows = scratch.rows(
-        """SELECT tenant, subscription, at, kind, NULL AS owed, number FROM invoices
-        UNION ALL SELECT tenant, subscription, at, kind, CASE WHEN done THEN owed END, NULL FROM statements
+        """SELECT i.tenant, i.subscription, i.at, i.kind, NULL AS owed, i.number,
+            coalesce(i.journal >= k.oldest AND (i.journal <= k.newest OR i.settled), 0)
+            AND NOT EXISTS (SELECT 1 FROM statements AS s WHERE s.id = i.statement AND s.tenant = i.tenant)
+        FROM invoices AS i LEFT JOIN kept AS k ON k.partition_ = i.partition_
+        UNION ALL SELECT tenant, subscription, at, kind, CASE WHEN done THEN owed END, NULL, 0 FROM statements
         ORDER BY 1, 2, 3, 4"""
     )
     examination["I03"].judge(
@@ -326,8 +339,9 @@ def judge_periods(scratch: Scratch, examination: Examination) -> None:
             str(kind),
             None if owed is None else bool(owed),
             () if name is None else (str(name),),
+            bool(unstated),
         )
-        for tenant, subscription, at, kind, owed, name in rows
+        for tenant, subscription, at, kind, owed, name, unstated in rows
     )
 
 

@@ -75,6 +75,8 @@ class Bus:
     tenant: str | None
     advance: Callable[[int], None]
     _journaled: int = 0
+    _kept: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Which positions of each partition of the journal the statements are of: the first that is kept, and the last."""
     _usage: Counter[str] = field(default_factory=Counter)
 
     def read(self) -> None:
@@ -88,6 +90,7 @@ class Bus:
         ]
         for topic, handle in handlers:
             self._scan(topic, handle)
+        self.scratch.add("kept", ((partition, *ends) for partition, ends in self._kept.items()), 3)
 
     def _scan(self, topic: Topic, handle: Callable[["Message"], None]) -> None:
         name, published = topic.full_name(self.prefix), list[Published]()
@@ -132,11 +135,13 @@ class Bus:
 
     def _statement(self, record: "Message") -> None:
         statement = self.codec.decode(_bytes(record.value()))
+        partition, offset = record.partition() or 0, record.offset() or 0
         if not isinstance(statement, StatementClosed):
             raise UndecodableRecord("wrong-record", f"{statement.FULL_NAME} where a statement is expected")
+        oldest, newest = self._kept.get(partition, (statement.journal_offset, 0))
+        self._kept[partition] = oldest, max(newest, statement.journal_offset)
         if self.tenant not in {None, statement.tenant_id}:  # of other tenants no invoice stands beside it
             return
-        partition, offset = record.partition() or 0, record.offset() or 0
         row = (
             statement.statement_id,
             digest_of(statement),

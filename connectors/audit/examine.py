@@ -33,6 +33,7 @@ from connectors.postgres.pool import Pool
 from connectors.postgres.queries import audit as queries
 from schemas import topics
 from schemas.codec import REASONS, Codec
+from schemas.partition import placement
 
 FAST: Final = "not with --fast: topics are not read"
 _ELSEWHERE: Final = {
@@ -41,7 +42,7 @@ _ELSEWHERE: Final = {
 }
 _BY_TOPICS: Final = ("I02", "I07", "I08", "I14", "I16", "I18")
 _PARTLY_BY_TOPICS: Final = {
-    "I03": "closes without any invoice",
+    "I03": "closes without any invoice, invoices without a statement",
     "I13": "the invoicing sink by its invoices",
     "I19": "statements that PostgreSQL can never take",
 }
@@ -117,6 +118,7 @@ class _Examiner:
         subject, judged = self.subject, self.examination
         async with subject.service.connection() as connection:
             moment = await queries.audited_moment(connection)
+            placed = await queries.audited_placement(connection, topic_prefix=subject.prefix)
         assert moment is not None
         before = await asyncio.to_thread(self._standings)
         ends = await asyncio.to_thread(self._ends, before.values())
@@ -126,7 +128,8 @@ class _Examiner:
             tenants = await queries.audited_tenants(connection, tenant_id=subject.tenant)
         if subject.tenant is not None and not tenants:
             raise UnknownTenant(f"there is no tenant {subject.tenant!r}")
-        noted = Moment(moment.now, subject.outbox_kept, views_current=not views.behind)
+        place = None if placed is None else placement(partitions=placed.partitions, slice_size=placed.tenant_slice)
+        noted = Moment(moment.now, subject.outbox_kept, not views.behind, place)
         books = Books(subject.service, self.scratch, judged, noted, self.advance)
         await books.load_outbox(subject.tenant)
         bus = self._bus(ends, before, intake, noted, moment.oldest_at)

@@ -15,7 +15,8 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_aggregate ON outbox (topic, aggregate);
 CREATE TABLE invoices (
     id TEXT PRIMARY KEY, tenant TEXT, number TEXT, position INT, statement TEXT, subscription TEXT, at TEXT,
-    command TEXT, kind TEXT) WITHOUT ROWID;
+    command TEXT, kind TEXT, partition_ INT, journal INT, settled INT) WITHOUT ROWID;
+CREATE TABLE kept (partition_ INT PRIMARY KEY, oldest INT, newest INT) WITHOUT ROWID;
 CREATE INDEX invoices_statement ON invoices (tenant, statement);
 CREATE TABLE told (kind TEXT, id TEXT, tenant TEXT, name TEXT, digest BLOB, PRIMARY KEY (kind, id)) WITHOUT ROWID;
 CREATE TABLE statements (

@@ -88,7 +88,8 @@ def bus_with(record: Record, *, tenant: str | None = None) -> Bus:
     )
 
 
-STATEMENT = CODEC.encode("beaas.statements", statement_from_domain(statement(line(100)), journal_partition=0))
+CLOSED = statement_from_domain(statement(line(100)), journal_partition=0)
+STATEMENT = CODEC.encode("beaas.statements", CLOSED)
 MARKER = CODEC.encode(
     "beaas.dead-letters",
     DeadLetterRedriven(
@@ -128,6 +129,53 @@ def test_a_record_that_can_be_read_is_one_fact() -> None:
     bus = bus_with(Record("beaas.statements", STATEMENT))
     bus.read()
     assert (bus.examination["I18"].facts, bus.examination["I18"].found) == (1, 0)
+
+
+PARTITION = 2  # of the record
+
+
+def invoice(at: int, *, of: str = "none", partition: int = PARTITION, settled: bool = False) -> tuple[object, ...]:
+    """An invoice's row in the scratch, of a position of the journal and of a statement."""
+    drawn = "i1", "acme", "INV-000001", 1, of, "s1", "2026-02-01", "cmd", "command cmd"
+    return *drawn, partition, at, settled
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        (invoice(CLOSED.journal_offset), 1),
+        (invoice(CLOSED.journal_offset, of=CLOSED.statement_id), 0),
+        (invoice(CLOSED.journal_offset - 1, settled=True), 0),
+        (invoice(CLOSED.journal_offset + 1), 0),
+        (invoice(CLOSED.journal_offset + 1, settled=True), 1),
+        (invoice(CLOSED.journal_offset, partition=PARTITION + 1, settled=True), 0),
+    ],
+    ids=[
+        "of no statement",
+        "of this one",
+        "older than what is kept",
+        "just drawn",
+        "long drawn",
+        "nothing is kept there",
+    ],
+)
+def test_an_invoice_has_a_statement_where_the_topic_would_still_keep_it(row: tuple[object, ...], found: int) -> None:
+    bus = bus_with(Record("beaas.statements", STATEMENT))
+    bus.read()
+    bus.scratch.add("invoices", [row], len(row))
+    judge_periods(bus.scratch, bus.examination)
+    assert bus.examination["I03"].found == found
+
+
+def test_the_oldest_statement_that_is_kept_may_be_of_another_tenant_than_the_one_that_is_asked_for() -> None:
+    bus = bus_with(Record("beaas.statements", STATEMENT), tenant="other")
+    bus.read()
+    row = ("i1", "other", *invoice(CLOSED.journal_offset)[2:])
+    bus.scratch.add("invoices", [row], len(row))
+    judge_periods(bus.scratch, bus.examination)
+    assert [one.detail for one in bus.examination["I03"].findings] == [
+        "no statement stands behind INV-000001. Find who wrote it, or altered it"
+    ]
 
 
 def uuid_of(version: int, at_s: int = 0) -> str:

@@ -216,6 +216,10 @@ DAMAGE = {
         ],
         {"I03": "until", "I07": "invoice event", "I13": SINK, "I16": "INV-"},
     ),
+    "an invoice of a statement that there never was": (
+        ["UPDATE beaas.invoices SET statement_id = 'none' WHERE series_position = 2"],
+        {"I03": "until", "I13": SINK, "I16": "INV-000002"},
+    ),
     "the lines of an invoice that is gone": (
         ["UPDATE beaas.invoice_lines SET invoice_id = uuidv7() WHERE invoice_id = :second"],
         {"I04": "INV-000002", "I06": "-", "I16": "INV-000002"},

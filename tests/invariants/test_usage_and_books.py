@@ -139,6 +139,16 @@ def test_a_close_with_two_invoices_with_none_or_with_one_too_many_is_told() -> N
     assert told(one_invoice_per_period([close(True), close(False)])) == [("acme", subject, missing)]
 
 
+def test_an_invoice_that_no_statement_stands_behind_is_told_whatever_else_is_found() -> None:
+    subject = "s1 until 2026-02-01, CycleClosed"
+    forged = close(None, "B")._replace(unstated=True)
+    assert told(one_invoice_per_period([forged])) == [("acme", subject, "no statement stands behind B")]
+    assert told(one_invoice_per_period([close(None, "A"), forged, close(True)])) == [
+        ("acme", subject, "no statement stands behind B"),
+        ("acme", subject, "2 invoices in place of one: A, B"),
+    ]
+
+
 # I04 ------------------------------------------------------------------------------------------------------------------
 
 AMOUNTS = st.lists(st.integers(-(10**30), 10**30), min_size=1, max_size=5)

@@ -337,6 +337,26 @@ async def audited_moment(connection: AsyncConnection[Any]) -> AuditedMoment | No
         return await cursor.fetchone()
 
 
+_AUDITED_PLACEMENT: Final[LiteralString] = """
+SELECT partitions, tenant_slice FROM beaas.placement WHERE topic_prefix = %(topic_prefix)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedPlacement:
+    """A row of `audited_placement`."""
+
+    partitions: int
+    tenant_slice: int
+
+
+async def audited_placement(connection: AsyncConnection[Any], *, topic_prefix: str) -> AuditedPlacement | None:
+    """By what the records of a prefix were placed from its first setup on."""
+    async with connection.cursor(row_factory=args_row(AuditedPlacement)) as cursor:
+        await cursor.execute(_AUDITED_PLACEMENT, {"topic_prefix": topic_prefix})
+        return await cursor.fetchone()
+
+
 _AUDITED_BUSIEST: Final[LiteralString] = """
 SELECT subscription_id, (issued_at AT TIME ZONE 'UTC')::date::text AS day, count(*) AS invoices
 FROM beaas.invoices

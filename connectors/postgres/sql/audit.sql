@@ -123,6 +123,10 @@ LIMIT %(most)s;
 -- nullable: oldest_at
 SELECT now()::timestamptz AS now, (SELECT min(created_at) FROM beaas.billing_events) AS oldest_at;
 
+-- name: audited_placement :one
+-- By what the records of a prefix were placed from its first setup on.
+SELECT partitions, tenant_slice FROM beaas.placement WHERE topic_prefix = %(topic_prefix)s;
+
 -- name: audited_busiest :many
 -- The subscriptions and days with the most invoices.
 SELECT subscription_id, (issued_at AT TIME ZONE 'UTC')::date::text AS day, count(*) AS invoices
