@@ -58,7 +58,7 @@ def compile_into(directory: Path) -> None:
 
 def environment(directory: Path) -> dict[str, str]:
     """What a Python process needs in its environment to run what `compile_into` left, wherever it is started."""
-    return {"PYTHONPATH": str(directory), "PYTHONSAFEPATH": "1"}
+    return {"PYTHONPATH": os.pathsep.join([str(directory), str(ROOT)]), "PYTHONSAFEPATH": "1"}
 
 
 if __name__ == "__main__":

@@ -105,7 +105,9 @@ class Account:
         self._items.head_changed = True
         return outcomes
 
-    def apply_usage(self, usage: Usage, position: int, key: bytes, digest: bytes, seen: Seen) -> Sequence[Outcome]:
+    def apply_usage(  # noqa: C901 - see below
+        self, usage: Usage, position: int, key: bytes, digest: bytes, seen: Seen
+    ) -> Sequence[Outcome]:
         """Counts usage in every subscription that it is for, all of it or, with a reason, nothing.
 
         The hot path: `key` and `digest` are `usage_key` and `usage_digest` of the usage, made for a batch at once. One
@@ -128,7 +130,9 @@ class Account:
             except RefusedUsage:
                 return self._count_anywhere(usage, position, key, digest, seen)
             if counts:
-                cell = route.cells.get(()) or lane.window.cell(route, ())
+                cell = lane.cell
+                if cell is None:
+                    cell = lane.cell = lane.window.cell(route, ())
                 cell.add(value, at_us, position)
                 cell.events_sum += number
                 if not cell.dirty:
@@ -212,6 +216,7 @@ class Account:
 
     def forget_clean(self) -> None:
         """Drops from memory every cell that is written as it stands; it is loaded when it is asked for again."""
+        self._lanes = {}
         for one in self._subscribed:
             one.timeline.forget_clean()
 

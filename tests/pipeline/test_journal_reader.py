@@ -36,8 +36,17 @@ async def test_positions_are_read_from_the_first_to_before_the_last_and_what_ret
     try:
         async with aclosing(reader.records(0, 4, 8)) as found:
             assert [(one.offset, one.value) async for one in found] == [(n, b"%d" % n) for n in range(4, 8)]
+        async with aclosing(reader.records(0, 4, 4)) as found:
+            assert [one async for one in found] == []
         with pytest.raises(OffsetOutOfRangeError):
             async with aclosing(reader.records(0, 2, 8)) as found:
                 assert [one async for one in found] == []
     finally:
         await reader.stop()
+
+
+async def test_a_reader_that_was_asked_for_nothing_can_be_stopped(servers: EmbeddedServers) -> None:
+    reader = JournalReader(servers.kafka_bootstrap_servers, "journal")
+    async with aclosing(reader.records(0, 4, 4)) as found:
+        assert [one async for one in found] == []
+    await reader.stop()
