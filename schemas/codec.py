@@ -20,7 +20,7 @@ Everything read is untrusted. Whatever is wrong with it comes out as one error, 
 import io
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias, cast
 
@@ -37,7 +37,7 @@ from schemas.files import Schema, plain, plain_schema, schema_text
 from schemas.records import RECORDS, UsageRecorded, UsageTotal
 from schemas.topics import Topic
 from schemas.total_wire import write_total
-from schemas.usage_wire import FRAME_SIZE_BYTES, read_named, read_usage, write_usage
+from schemas.usage_wire import FRAME_SIZE_BYTES, NamedUsage, read_all_named, read_named, read_usage, write_usage
 from schemas.wire import Record
 
 MAX_USAGE_SIZE_BYTES: Final = 1 << 20
@@ -63,7 +63,7 @@ _FOREIGN_SCHEMAS: Final = 256
 _MAGIC: Final = b"\0"
 
 
-NamedEntry: TypeAlias = tuple[Usage, bytes, bytes] | tuple[Entry, None, None]
+NamedEntry: TypeAlias = NamedUsage | tuple[Entry, None, None]
 """An entry; usage with its key and digest (`billing.account.identity`)."""
 
 
@@ -239,6 +239,10 @@ class Codec:
         if isinstance(entry, Usage):
             return entry, usage_key(entry), usage_digest(entry)
         return entry, None, None
+
+    def named_usage(self, payloads: Sequence[bytes | None]) -> list[NamedUsage | None]:
+        """Returns what `decode_named` does, for all at once and of usual usage only; None is for it to look at."""
+        return read_all_named(payloads, self._usage_headers)
 
     def _decode_usage_by_schema(self, payload: bytes) -> Usage:
         writer = self._writer(payload, MAX_USAGE_SIZE_BYTES)

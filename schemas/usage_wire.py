@@ -8,13 +8,16 @@ varint has eight bytes (1978 to 3111). Then each length is one byte below 128, s
 and strings are slices of one text.
 """
 
+from collections.abc import Collection, Sequence
 from hashlib import blake2b
-from typing import Final
+from typing import Final, TypeAlias
 
 from billing.account.identity import DIGEST_BYTES, KEY_BYTES, SHORT_LENGTHS
 from billing.entry import Usage
 
 FRAME_SIZE_BYTES: Final = 5
+NamedUsage: TypeAlias = tuple[Usage, bytes, bytes]
+"""Usage with its `usage_key` and `usage_digest`."""
 _SHORT: Final = 64
 _BEYOND: Final = 1 << 32  # farther than any payload: the next look at it is an IndexError
 _STEPS: Final = tuple((byte >> 1) + 1 if byte < 2 * _SHORT and not byte & 1 else _BEYOND for byte in range(256))
@@ -36,7 +39,7 @@ def read_usage(payload: bytes) -> Usage | None:
     return None if read is None else read[0]
 
 
-def read_named(payload: bytes) -> tuple[Usage, bytes, bytes] | None:
+def read_named(payload: bytes) -> NamedUsage | None:
     """Returns the usage with its `usage_key` and `usage_digest`, or None where fastavro has to look at it.
 
     Both are hashes of the usage as Avro writes it, so they are taken of the payload in place: 0.9 µs in place of 2.
@@ -54,6 +57,14 @@ def read_named(payload: bytes) -> tuple[Usage, bytes, bytes] | None:
     else:
         content.update(payload[kind:])
     return usage, naming.digest(), content.digest()
+
+
+def read_all_named(payloads: Sequence[bytes | None], frames: Collection[bytes]) -> list[NamedUsage | None]:
+    """Returns what `read_named` does of each payload that one of the frames begins, and None for the others."""
+    return [
+        None if payload is None or payload[:FRAME_SIZE_BYTES] not in frames else read_named(payload)
+        for payload in payloads
+    ]
 
 
 def _by_name(payload: bytes, block: int, properties: dict[str, str]) -> bytes:

@@ -68,7 +68,8 @@ class RatingFold:
 
     async def fold(self, records: Sequence[Record]) -> None:
         """Applies every entry in the order of the journal."""
-        entries = [self._decode(record) for record in records]
+        usual = self._plan.codec.named_usage([record.value for record in records])
+        entries = [one or self._decode(record) for one, record in zip(usual, records, strict=True)]
         seen = self._seen.of([one[1] for one in entries if one is not None and one[1] is not None])
         changed = self._changed
         for record, named in zip(records, entries, strict=True):
@@ -96,9 +97,8 @@ class RatingFold:
             items += [(key + b"\x00" + suffix, value) for suffix, value in changes.items]
             self._outgoing += [self._total(key, total) for total in changes.totals]
         self._outgoing += [self._parked_usage(key, account) for key, account in self._parked.items()]
-        ids = list(self._seen.new.items())
         outgoing, self._outgoing = self._outgoing, []
-        return Flush(tables={self._plan.accounts: items, self._plan.ids: ids}, outcomes=outgoing)
+        return Flush(tables={self._plan.accounts: items, self._plan.ids: self._seen.new.items()}, outcomes=outgoing)
 
     def flushed(self) -> None:
         """The tables hold what was flushed: forget what can be read again."""

@@ -1,6 +1,6 @@
 """What the transport hands to a fold, and what the fold hands back."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -75,8 +75,8 @@ class Outgoing(NamedTuple):
 class Flush:
     """All that a fold changed since its last flush."""
 
-    tables: Mapping[FoldTable, Sequence[Item]] = field(default_factory=dict)
-    """The changed keys; value None deletes."""
+    tables: Mapping[FoldTable, Collection[Item]] = field(default_factory=dict)
+    """The changed keys; value None deletes. A view of the fold's own dict will do: it stays as it is until `flushed`."""
     outcomes: Sequence[Outgoing] = ()
     """Published in this order within a topic partition."""
 

@@ -4,7 +4,7 @@ They take the place of Faust's tables, which write a record per changed key per 
 then leaves the disk ahead of the changelog, where no other worker sees it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeAlias
@@ -36,7 +36,7 @@ class FoldTable:
         """Seconds after which the local store may forget an item; None: never."""
         return None
 
-    def pack(self, items: Sequence[Item]) -> Iterable[Item]:
+    def pack(self, items: Collection[Item]) -> Iterable[Item]:
         """Items as changelog records."""
         return items
 
@@ -74,20 +74,22 @@ class PackedIdTable(FoldTable):
         """Seconds after which the local store may forget a row."""
         return self.retention_s
 
-    def pack(self, items: Sequence[Item]) -> Iterator[Item]:
+    def pack(self, items: Collection[Item]) -> Iterator[Item]:
         """Items as changelog records of up to 20,000 rows.
 
         Raises:
             ValueError: If an item is not 16 + 16 bytes.
         """
-        for first in range(0, len(items), _ROWS_PER_RECORD):
-            rows = items[first : first + _ROWS_PER_RECORD]
-            packed = b"".join(chain.from_iterable((key, value or b"") for key, value in rows))
-            if len(packed) != _ROW_BYTES * len(rows):
+        # Flat, since a tuple for each row is what the garbage collector would look at most (7 % of rating).
+        parts = [part or b"" for part in chain.from_iterable(items)]
+        for first in range(0, len(parts), 2 * _ROWS_PER_RECORD):
+            rows = parts[first : first + 2 * _ROWS_PER_RECORD]
+            packed = b"".join(rows)
+            if len(packed) != ID_BYTES * len(rows):
                 raise ValueError(
                     f"table {self.name}: an id row must be {ID_BYTES} + {ID_BYTES} bytes and is never deleted"
                 )
-            yield (rows[0][1] or b"")[:8], packed
+            yield rows[1][:8], packed
 
     def unpack(self, records: Sequence[Any]) -> list[Item]:
         """Changelog records as items."""

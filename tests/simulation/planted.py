@@ -91,7 +91,10 @@ def _dedupe_by(key: Callable[[Usage], bytes]) -> AbstractContextManager[Any]:
         named = decode(self, payload)
         return named if named[1] is None else (named[0], key(named[0]), named[2])
 
-    return patch.object(Codec, "decode_named", misnamed)
+    def none_at_once(_: Codec, payloads: Sequence[bytes | None]) -> list[None]:
+        return [None] * len(payloads)
+
+    return patch.multiple(Codec, decode_named=misnamed, named_usage=none_at_once)
 
 
 def relay_confirms_before_ack() -> AbstractContextManager[Any]:
