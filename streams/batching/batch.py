@@ -76,7 +76,7 @@ class Flush:
     """All that a fold changed since its last flush."""
 
     tables: Mapping[FoldTable, Collection[Item]] = field(default_factory=dict)
-    """The changed keys; value None deletes. A view of the fold's own dict will do: it stays as it is until `flushed`."""
+    """The changed keys; value None deletes. A view of the fold's own dict will do: that stays until `flushed`."""
     outcomes: Sequence[Outgoing] = ()
     """Published in this order within a topic partition."""
 
