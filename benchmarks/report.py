@@ -208,6 +208,8 @@ in one run. Every topic is filled before anything is measured. `{command}` wrote
 
 {targets}
 
+[profile.md](profile.md) says where the time goes, and why what is not met is not.
+
 ![Records per CPU second](benchmarks.svg)
 
 {sheets}
@@ -218,6 +220,9 @@ in one run. Every topic is filled before anything is measured. `{command}` wrote
 
 Measured {date}: medians of up to {runs} runs in turn, every row beside its bound; servers, producers and consumers
 shared the machine. Only rows of one run can be compared, and differences below 15 % mean nothing.
+
+beaas and the raw loops run as its compiled wheel has them ([ADR 11](adr/0011-the-hot-rooms-are-compiled.md)), unless
+the command says `--interpreted`; both read by the same decoder.
 
 `records/CPU s` is what one core carries: all CPU time of the process itself, every thread, user and system; of a JVM
 also its compiler's and collector's. Start-up and the first twentieth of the records are in no figure, for everybody

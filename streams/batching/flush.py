@@ -21,8 +21,8 @@ from streams.batching.tables import POSITION_KEY, FoldTable, Item
 
 _TURN_S = 0.02
 _FEWEST, _MOST = 20, 2_000
-"""A turn of a keeper: as many records as hold the event loop for about 20 ms without a pause. Long ones are good for the
-processor's caches: what 500 records of 1,250 accounts touch is gone from them when the next 500 come.
+"""A turn of a keeper: as many records as hold the event loop for about 20 ms without a pause. Long ones are good for
+the processor's caches: what 500 records of 1,250 accounts touch is gone from them when the next 500 come.
 
 Every keeper has its turn before the event loop looks at the sockets again. With whole fetches as turns (5,000 records)
 a month's end, 0.4 ms a close, held the loop so long that open transactions timed out, after each restart anew.
