@@ -28,7 +28,7 @@ Every keeper has its turn before the event loop looks at the sockets again. With
 a month's end, 0.4 ms a close, held the loop so long that open transactions timed out, after each restart anew.
 """
 
-_RECORDS_A_SECOND = 5_000
+_RECORDS_A_SECOND = 20_000
 """So many records that wait to be folded put a flush off by a second. A step from short to long flushes would feed
 itself: what waits because of one long flush would ask for the next."""
 
