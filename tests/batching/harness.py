@@ -185,8 +185,13 @@ class Lane:
         return sorted(records, key=lambda message: (message.partition(), message.offset()))
 
     def owned(self) -> dict[str, int]:
-        """How many partitions each member of the settled group has."""
-        group = self._admin.describe_consumer_groups([self.name])[self.name].result()
+        """How many partitions each member of the settled group has; none while the group has no coordinator yet."""
+        try:
+            group = self._admin.describe_consumer_groups([self.name])[self.name].result()
+        except KafkaException as error:
+            if error.args[0].code() not in _NO_COORDINATOR_YET:
+                raise
+            return {}
         if group.state is not ConsumerGroupState.STABLE:
             return {}
         return {member.group_instance_id: len(member.assignment.topic_partitions) for member in group.members}

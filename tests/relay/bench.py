@@ -120,17 +120,21 @@ class Bench:
         async with await connect(self.url) as connection:
             return await inspect_slot(connection, self.shard)
 
+    async def confirmed(self, lsn: int) -> None:
+        """Waits until the server has heard that everything up to there is on the bus."""
+        async with await connect(self.url) as connection:
+
+            async def is_confirmed() -> bool:
+                return (await inspect_slot(connection, self.shard)).confirmed_lsn >= lsn
+
+            await until(is_confirmed)
+
     async def caught_up(self) -> None:
         """Waits until all that is committed now is confirmed."""
         async with await connect(self.url) as connection:
             end = await (await connection.execute("SELECT (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint")).fetchone()
-            assert end is not None
-            end_of_log = int(end[0])
-
-            async def is_confirmed() -> bool:
-                return (await inspect_slot(connection, self.shard)).confirmed_lsn >= end_of_log
-
-            await until(is_confirmed)
+        assert end is not None
+        await self.confirmed(int(end[0]))
 
     def clear(self) -> None:
         """Empties the table; the service's role may."""
@@ -206,14 +210,15 @@ class RelayProcess:
                 process.kill()
             await process.communicate()
 
-    async def says(self, word: str) -> None:
-        """Waits for a word in its log."""
+    async def says(self, word: str) -> str:
+        """Waits for a word in its log; returns what follows it on that line."""
         assert self._process.stdout is not None
         async with asyncio.timeout(_WITHIN_S):
             while word not in self.said:
                 line = await self._process.stdout.readline()
                 assert line, f"the relay ended without saying {word}:\n{self.said}"
                 self.said += line.decode()
+        return self.said.partition(word)[2].partition("\n")[0]
 
     def kill(self) -> None:
         """Ends it by SIGKILL."""

@@ -1,11 +1,13 @@
 """What a relay process of the tests is told; a module of its own, so that the process starts quickly."""
 
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 import msgspec
 
 PARTITIONS = 4
 SLICE_SIZE = 2
+Moment = Literal["before it is sent", "before it is confirmed"]
+"""Of a batch: nothing of it is on the bus; all of it is, and PostgreSQL does not know."""
 
 
 class ProcessOptions(msgspec.Struct, frozen=True):
@@ -14,7 +16,8 @@ class ProcessOptions(msgspec.Struct, frozen=True):
     postgres_url: str
     bootstrap_servers: str
     topic_prefix: str
-    publish_delay_s: float = 0.0
+    hold_at: Moment | None = None  # where it waits for ever, to be killed
+    hold_after: int = 0  # how many batches it carries before
     status_interval_s: float = 0.01  # far below the usual: the more is confirmed, the more can be confirmed wrongly
     plant: str = ""
 
@@ -22,6 +25,7 @@ class ProcessOptions(msgspec.Struct, frozen=True):
 class Unusual(TypedDict, total=False):
     """What a test may ask for beside the defaults of `ProcessOptions`."""
 
-    publish_delay_s: float
+    hold_at: Moment | None
+    hold_after: int
     status_interval_s: float
     plant: str

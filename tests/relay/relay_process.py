@@ -16,28 +16,41 @@ from connectors.bus.port import BusEvent
 from connectors.relay.pgoutput import Batch
 from connectors.relay.relay import Limits, Relay
 from connectors.relay.run import RelaySettings, serve_relay
-from tests.relay.options import PARTITIONS, SLICE_SIZE, ProcessOptions
+from tests.relay.options import PARTITIONS, SLICE_SIZE, Moment, ProcessOptions
 
 
 class ConfirmsBeforeTheAck(Relay):
-    """The planted bug: the position moves on while the events are still on their way."""
+    """The planted bug: the position moves on while the events are still on their way. It says up to where."""
 
     async def _publish(self, batch: Batch) -> None:
         self._log.confirm(batch.end_lsn)
-        await asyncio.sleep(0)
+        _say(f"planted.confirmed {batch.end_lsn}")
         await super()._publish(batch)
 
 
-class SlowBus(KafkaBus):
-    """Leaves time to be killed between reading and publishing, and between publishing and confirming."""
+class HoldingBus(KafkaBus):
+    """Says and waits for ever at one moment of one batch: whoever kills it there knows what is on the bus."""
 
-    delay_s = 0.0
+    def __init__(self, options: ProcessOptions) -> None:
+        super().__init__(options.bootstrap_servers, partitions=PARTITIONS)
+        self._moment, self._left = options.hold_at, options.hold_after
 
     async def publish(self, events: Sequence[BusEvent]) -> None:
-        """Publishes between two pauses."""
-        await asyncio.sleep(self.delay_s)
+        """Publishes, or holds."""
+        await self._hold("before it is sent")
         await super().publish(events)
-        await asyncio.sleep(self.delay_s)
+        await self._hold("before it is confirmed")
+        self._left -= 1
+
+    async def _hold(self, moment: Moment) -> None:
+        if moment == self._moment and self._left <= 0:
+            _say("bus.holds")
+            await asyncio.Event().wait()
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def main() -> int:
@@ -45,8 +58,6 @@ def main() -> int:
     vars(connectors.relay.replication)["STATUS_INTERVAL_S"] = options.status_interval_s
     if options.plant == "confirm-before-ack":
         vars(connectors.relay.run)["Relay"] = ConfirmsBeforeTheAck
-    bus = SlowBus(options.bootstrap_servers, partitions=PARTITIONS)
-    bus.delay_s = options.publish_delay_s
     settings = RelaySettings(
         postgres_url=options.postgres_url,
         topic_prefix=options.topic_prefix,
@@ -54,7 +65,7 @@ def main() -> int:
         slice_size=SLICE_SIZE,
         limits=Limits(max_events=50),
     )
-    return asyncio.run(serve_relay(settings, bus))
+    return asyncio.run(serve_relay(settings, HoldingBus(options)))
 
 
 if __name__ == "__main__":

@@ -16,9 +16,10 @@ from connectors.embedded.cluster import EmbeddedServers
 from connectors.relay.relay import Limits
 from connectors.relay.slots import SlotState, connect
 from tests.relay.bench import Bench, RelayProcess, insert, until
+from tests.relay.options import Moment
 
 AGGREGATES = 6
-KILLS = 4
+KILLED_AT: Sequence[Moment] = ("before it is sent", "before it is confirmed") * 2
 
 
 class Writers:
@@ -73,31 +74,34 @@ def first_occurrences(events: Sequence[BusEvent]) -> dict[bytes, list[int]]:
     return {key: list(numbers) for key, numbers in found.items()}
 
 
-async def carry_under_kills(bench: Bench, plant: str) -> Writers:
-    """Kills one relay after another while writers write; the last one drains."""
-    chance = random.Random(7)
-    with Writers(bench) as writers:
-        for _ in range(KILLS):
-            async with RelayProcess.started(bench, publish_delay_s=0.03, plant=plant) as relay:
-                await relay.says("relay.started")
-                await asyncio.sleep(chance.uniform(0.1, 0.3))  # the moment of the kill is the point
-                relay.kill()
+async def drain(bench: Bench) -> None:
+    """A relay that nobody kills makes the slot where there is none, and carries all there is."""
     async with RelayProcess.started(bench) as relay:
         await relay.says("relay.started")
         await bench.caught_up()
         assert await relay.drained() == 0
-    return writers
 
 
 async def test_kill_nine_loses_nothing_and_keeps_the_order(bench: Bench) -> None:
-    writers = await carry_under_kills(bench, plant="")
+    await drain(bench)
+    with Writers(bench) as writers:
+        for batches, moment in enumerate(KILLED_AT):
+            async with RelayProcess.started(bench, hold_at=moment, hold_after=batches) as relay:
+                await relay.says("bus.holds")
+                relay.kill()
+    await drain(bench)
     carried = bench.carried()
     assert first_occurrences(carried) == writers.expected()
-    assert len(carried) > sum(writers.written), "no kill made a repeat, so none hit a batch on its way"
+    assert len(carried) > sum(writers.written), "a batch that was sent and not confirmed is sent again"
 
 
 async def test_confirming_before_the_ack_is_seen_by_the_kill_nine_check(bench: Bench) -> None:
-    writers = await carry_under_kills(bench, plant="confirm-before-ack")
+    await drain(bench)
+    with Writers(bench) as writers:
+        async with RelayProcess.started(bench, hold_at="before it is sent", plant="confirm-before-ack") as relay:
+            await bench.confirmed(int(await relay.says("planted.confirmed ")))
+            relay.kill()
+    await drain(bench)
     assert first_occurrences(bench.carried()) != writers.expected()
 
 
