@@ -15,6 +15,8 @@ from benchmarks.workload import Keyed
 from schemas.partition import placement
 from schemas.records import UsageTotal
 from schemas.topics import USAGE_TOTALS, Topic
+from schemas.usage_wire import FRAME_SIZE_BYTES
+from streams.agents.rating import UNIT
 
 _LINGER_MS: Final = 5
 """What Kafka's own producer has by default since 4.0."""
@@ -50,6 +52,8 @@ class Load:
         self.counted = 0
         """How many events are in a total that was seen."""
         self._counted_of: dict[str, int] = {}
+        self._totals: dict[bytes, bool] = {}
+        """By frame, whether records that begin so are running totals."""
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -150,10 +154,45 @@ class Load:
         value, partition = message.value(), message.partition()
         assert isinstance(value, bytes)  # noqa: S101 - no tombstones on this topic
         assert partition is not None  # noqa: S101 - it was read from one
-        total = self._scene.codec.decode(value)
-        if isinstance(total, UsageTotal):
-            account = f"{total.tenant_id}/{total.customer_id}"
-            quantity, before = int(total.quantity), self._counted_of.get(account, 0)
+        frame = value[:FRAME_SIZE_BYTES]
+        if frame not in self._totals:
+            self._totals[frame] = isinstance(self._scene.codec.decode(value), UsageTotal)
+        if self._totals[frame]:
+            quantity, position = told(value)
+            account = (message.key() or b"").partition(UNIT.encode())[0].decode()
+            before = self._counted_of.get(account, 0)
             self._counted_of[account] = max(quantity, before)
             self.counted += max(quantity - before, 0)
-            self.seen.append(Seen(at_s, partition, account, quantity, total.journal_position))
+            self.seen.append(Seen(at_s, partition, account, quantity, position))
+
+
+def told(total: bytes) -> tuple[int, int]:
+    """Returns the quantity and the journal position of a framed `UsageTotal` of `benchmarks.minimal`, without a group.
+
+    Avro by hand, 2 µs in place of 20: with thirty thousand totals a second whoever looks on would take half a core from
+    what he measures.
+    """
+    at = FRAME_SIZE_BYTES
+    for _ in ("tenant", "customer", "subscription", "price"):
+        at += 1 + (total[at] >> 1)
+    _, at = _long(total, at)  # of a group's names there are none
+    for _ in ("period start", "period end"):
+        _, at = _long(total, at)
+    length, at = _long(total, at)
+    quantity = int(total[at : at + length])
+    for _ in ("amount", "currency"):
+        at += length
+        length, at = _long(total, at)
+    position, _ = _long(total, at + length)
+    return quantity, position
+
+
+def _long(record: bytes, at: int) -> tuple[int, int]:
+    """An Avro long, and where the next field begins."""
+    number = shift = 0
+    while record[at] & 0x80:
+        number |= (record[at] & 0x7F) << shift
+        shift += 7
+        at += 1
+    number |= record[at] << shift
+    return number >> 1 ^ -(number & 1), at + 1

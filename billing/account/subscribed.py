@@ -132,7 +132,7 @@ class Subscribed:
             customer=self._customer,
             subscription=self.subscription,
             price=cell.measured.price.code,
-            group=dict(zip(cell.measured.meter.group_by, cell.group, strict=True)),
+            group=dict(zip(cell.measured.meter.group_by, cell.group, strict=True)) if cell.group else {},
             period_start_us=window.start_us,
             period_end_us=window.end_us,
             quantity=plain(bill.quantity),

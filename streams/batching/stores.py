@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,6 +11,7 @@ import rocksdict
 from streams.batching.tables import FoldTable, Item
 
 _OFFSET_KEY = b"\x00changelog-offset"
+_KEY = itemgetter(0)
 _WRITE_BUFFER_BYTES = 4 << 20  # random keys: an insertion takes 1.2 µs, in 16 MiB 2.2, as it misses the caches
 _BLOCK_CACHE_BYTES = 64 << 20
 _BLOOM_BITS = 10
@@ -82,7 +84,10 @@ class MemoryStore:
 
 
 class RocksStore:
-    """RocksDB with its write-ahead log unsynced: a power cut loses a tail, which the restore reads again."""
+    """RocksDB without its write-ahead log: a crash loses what was in memory, and the restore reads it again.
+
+    What is on disk is still a beginning of what is committed: one column family, whose buffers reach it in turn.
+    """
 
     def __init__(self, path: Path, ttl_s: int | None, cache: Any) -> None:
         self._path, self._ttl_s, self._cache = path, ttl_s, cache
@@ -97,6 +102,7 @@ class RocksStore:
             access_type=access.read_write() if self._ttl_s is None else access.with_ttl(self._ttl_s),
         )
         self.get = self._db.get
+        self._how = _unlogged(rocksdict.WriteOptions())
 
     @property
     def changelog_offset(self) -> int | None:
@@ -113,13 +119,15 @@ class RocksStore:
         """See `Store`."""
         batch = rocksdict.WriteBatch(raw_mode=True)
         put, delete = batch.put, batch.delete
-        for key, value in items:
+        for key, value in sorted(
+            items, key=_KEY
+        ):  # in their order: an insertion finds the place of the last one cached
             if value is None:
                 delete(key)
             else:
                 put(key, value)
         put(_OFFSET_KEY, changelog_offset.to_bytes(8, "big"))
-        self._db.write(batch)
+        self._db.write(batch, self._how)
 
     def clear(self) -> None:
         """See `Store`."""
@@ -130,6 +138,11 @@ class RocksStore:
     def close(self) -> None:
         """See `Store`."""
         self._db.close()
+
+
+def _unlogged(how: Any) -> Any:
+    how.disable_wal = True
+    return how
 
 
 def _options(cache: Any) -> Any:

@@ -81,10 +81,13 @@ class PackedIdTable(FoldTable):
             ValueError: If an item is not 16 + 16 bytes.
         """
         # Flat, since a tuple for each row is what the garbage collector would look at most (7 % of rating).
-        parts = [part or b"" for part in chain.from_iterable(items)]
+        parts: list[Any] = list(chain.from_iterable(items))
         for first in range(0, len(parts), 2 * _ROWS_PER_RECORD):
             rows = parts[first : first + 2 * _ROWS_PER_RECORD]
-            packed = b"".join(rows)
+            try:
+                packed = b"".join(rows)
+            except TypeError:  # a None among them
+                packed = b""
             if len(packed) != ID_BYTES * len(rows):
                 raise ValueError(
                     f"table {self.name}: an id row must be {ID_BYTES} + {ID_BYTES} bytes and is never deleted"
