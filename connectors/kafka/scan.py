@@ -6,6 +6,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import uuid4
 
+from connectors.kafka.groups import committed_offsets
 from connectors.kafka.topics import KafkaUnreachable
 
 if TYPE_CHECKING:
@@ -81,16 +82,10 @@ class Kafka:
         return {place: Span(place, stable[place], end) for place, end in found.items()}
 
     def committed(self, group: str, places: Sequence[Place]) -> dict[Place, int]:
-        """Returns what a consumer group has committed, having waited for open transactions; not where nothing is."""
-        from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition  # noqa: PLC0415 - as above
-
-        wanted = ConsumerGroupTopicPartitions(group, [TopicPartition(*place) for place in places])
+        """Returns what a consumer group has committed; not where nothing is."""
         with self._translated():
-            (answer,) = self._admin.list_consumer_group_offsets(
-                [wanted], require_stable=True, request_timeout=_TIMEOUT_S
-            ).values()
-            found = answer.result(_TIMEOUT_S)
-        return {Place(at.topic, at.partition): at.offset for at in found.topic_partitions if at.offset >= 0}
+            found = committed_offsets(self._admin, group, places)
+        return {Place(*at): offset for at, offset in found.items()}
 
     def scan(self, spans: Iterable[Span]) -> Iterator[list["Message"]]:
         """Yields all committed records of the spans in bounded batches, those of a partition in their order."""

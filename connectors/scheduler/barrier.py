@@ -5,8 +5,10 @@ import json
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # missing in its __all__
+
+from connectors.kafka.groups import committed_offsets
 
 _TIMEOUT_S: Final = 10.0
 
@@ -53,12 +55,9 @@ class KafkaBarrier:
         Raises:
             KafkaException: the cluster does not answer.
         """
-        wanted = ConsumerGroupTopicPartitions(
-            self._group, [TopicPartition(self._topic, partition) for partition in await self._partitions()]
-        )
-        (answer,) = self._admin.list_consumer_group_offsets([wanted], request_timeout=_TIMEOUT_S).values()
-        found = await asyncio.wrap_future(answer)
-        return {at.partition: at.offset for at in found.topic_partitions if at.offset >= 0}
+        places = [(self._topic, partition) for partition in await self._partitions()]
+        found = await asyncio.to_thread(committed_offsets, self._admin, self._group, places)
+        return {partition: offset for (_, partition), offset in found.items()}
 
     async def _partitions(self) -> list[int]:
         """Asked each time: a barrier that overlooked an added partition would let usage be late."""

@@ -1,12 +1,19 @@
 """Whose part of the log is read again, and how far."""
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from schemas.partition import murmur2, partition_of
+
+_LOADED_WITHIN_S: Final = 10.0
+_ASK_AGAIN_S: Final = 0.1
 
 
 class JournalCut(Exception):
@@ -90,16 +97,40 @@ class Positions:
     async def committed(self, topic: str, group: str) -> Mapping[int, int]:
         """Up to which position a group has done its work, by partition; absent where it has done none.
 
+        A broker that has just become the coordinator of a group loads it first; so it is asked for some seconds.
+
         Raises:
-            KafkaConnectionError: no broker answers.
+            KafkaConnectionError: no broker answers, or none can tell yet.
         """
         admin = AIOKafkaAdminClient(bootstrap_servers=self._servers)
         await admin.start()
         try:
-            found = await admin.list_consumer_group_offsets(group)
+            (described,) = await admin.describe_topics([topic])
+            wanted = [TopicPartition(topic, one["partition"]) for one in described["partitions"]]
+            found = await _asked(admin, group, wanted) if wanted else {}
         finally:
             await admin.close()
-        return {at.partition: one.offset for at, one in found.items() if at.topic == topic and one.offset >= 0}
+        return {at.partition: one.offset for at, one in found.items() if one.offset >= 0}
+
+
+async def _asked(admin: Any, group: str, wanted: Sequence[TopicPartition]) -> Mapping[TopicPartition, Any]:
+    """What a group has committed of each partition that is asked for, or a negative offset."""
+    patient_until = monotonic() + _LOADED_WITHIN_S
+    reason = "its coordinator tells nothing yet"
+    while True:
+        try:
+            # The client keeps to itself that a coordinator still loads: the answer has no partition then. A true one
+            # has every partition that was asked for.
+            found: Mapping[TopicPartition, Any] = await admin.list_consumer_group_offsets(group, partitions=wanted)
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            found, reason = {}, str(error)
+        if len(found) == len(wanted):
+            return found
+        if monotonic() > patient_until:
+            raise KafkaConnectionError(f"group {group}: {reason}; try again")
+        await asyncio.sleep(_ASK_AGAIN_S)
 
 
 def require_rated(topic: str, group: str, held: Iterable[Stretch], rated: Mapping[int, int]) -> None:
