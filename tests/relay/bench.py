@@ -19,6 +19,7 @@ from psycopg.conninfo import make_conninfo
 
 from connectors.bus.port import BusEvent, EventBus
 from connectors.postgres.migrate import migrate
+from connectors.relay.errors import SlotBusy
 from connectors.relay.metrics import RelayMetrics
 from connectors.relay.prune import Retention
 from connectors.relay.relay import Limits
@@ -143,9 +144,17 @@ class Bench:
             connection.execute("DELETE FROM beaas.billing_events")
 
     async def drop_slot(self) -> None:
-        """Takes the slot away."""
+        """Takes the slot away, as soon as the server knows that its last reader is gone."""
         async with await connect(self.url) as connection:
-            await drop_slot(connection, self.shard.slot)
+
+            async def is_gone() -> bool:
+                try:
+                    await drop_slot(connection, self.shard.slot)
+                except SlotBusy:
+                    return False
+                return True
+
+            await until(is_gone)
 
     @asynccontextmanager
     async def running(

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -20,12 +21,20 @@ from tests.relay.options import PARTITIONS, SLICE_SIZE, Moment, ProcessOptions
 
 
 class ConfirmsBeforeTheAck(Relay):
-    """The planted bug: the position moves on while the events are still on their way. It says up to where."""
+    """The planted bug: the position moves on while the events are still on their way.
+
+    It says up to where once a whole transaction is on its way, and waits there to be killed: the first rows that it
+    reads may come without their transaction's end, and then there is no position yet that passes them.
+    """
+
+    _under_way: ClassVar[set[asyncio.Task[None]]] = set()
 
     async def _publish(self, batch: Batch) -> None:
         self._log.confirm(batch.end_lsn)
-        _say(f"planted.confirmed {batch.end_lsn}")
-        await super()._publish(batch)
+        self._under_way.add(asyncio.create_task(super()._publish(batch)))
+        if batch.end_lsn:
+            _say(f"planted.confirmed {batch.end_lsn}")
+            await asyncio.Event().wait()
 
 
 class HoldingBus(KafkaBus):

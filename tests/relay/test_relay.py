@@ -126,7 +126,7 @@ async def test_health_tells_missing_idle_and_streaming(bench: Bench, bus: KafkaB
         row = await (await connection.execute("SELECT extract(epoch FROM now())::double precision")).fetchone()
     assert committed is not None
     assert row is not None
-    assert 0 <= row[0] - committed < 5
+    assert 0 <= row[0] - committed < 60
 
 
 async def test_pruning_deletes_carried_rows_that_are_old_and_no_others(bench: Bench, bus: KafkaBus) -> None:
@@ -136,7 +136,7 @@ async def test_pruning_deletes_carried_rows_that_are_old_and_no_others(bench: Be
         assert row is not None
         return int(row[0])
 
-    old = Retention(keep=timedelta(0), batch_rows=2, confirmed_within_s=3.0)
+    old = Retention(keep=timedelta(0), batch_rows=2, confirmed_within_s=60.0)
     async with await connect(bench.url) as connection:
         bench.write(b"1", b"2", b"3")
         assert await prune(connection, bench.shard, old) == 0, "no slot yet: nothing is known to be carried"
