@@ -20,6 +20,8 @@ from tests.batching.counting_worker import ANNOUNCE_EVERY, Run
 
 PARTITIONS = 4
 RESTART_ME = 70
+WITHIN_S = 120.0
+"""More than several starts and a rebalance take on a busy machine; nothing is proved by being quicker."""
 Key = tuple[int, bytes]
 """Partition and key."""
 _NO_COORDINATOR_YET = {
@@ -29,7 +31,7 @@ _NO_COORDINATOR_YET = {
 }
 
 
-def wait_until(reached: Callable[[], bool], what: Callable[[], str], timeout_s: float = 60.0) -> None:
+def wait_until(reached: Callable[[], bool], what: Callable[[], str], timeout_s: float = WITHIN_S) -> None:
     """Returns as soon as the condition holds."""
     deadline = time.monotonic() + timeout_s
     while not reached():
@@ -53,9 +55,15 @@ class Lane:
         self.make(*(NewTopic(topic, PARTITIONS, 1) for topic in (self.source, self.outcomes)))
 
     def make(self, *topics: NewTopic) -> None:
-        """The topics exist."""
+        """The topics exist, and the broker knows it: it learns of a new topic after its creation is acknowledged."""
         for made in self._admin.create_topics(list(topics)).values():
             made.result()
+        wait_until(lambda: all(map(self._is_known, topics)), lambda: f"{[one.topic for one in topics]} to be known")
+
+    def _is_known(self, topic: NewTopic) -> bool:
+        known = self._admin.list_topics(topic.topic, timeout=10).topics[topic.topic]
+        led = [one for one in known.partitions.values() if one.error is None and one.leader >= 0]
+        return known.error is None and len(led) == topic.num_partitions
 
     def close(self) -> None:
         """Nothing of it runs any more."""
@@ -104,7 +112,7 @@ class Lane:
         self.send(instance, number)
         return self.reap(instance)
 
-    def reap(self, instance: str, timeout_s: float = 40.0) -> int:
+    def reap(self, instance: str, timeout_s: float = WITHIN_S) -> int:
         """The worker has left. Returns its exit status."""
         status = self.workers.pop(instance).wait(timeout_s)
         self.exits.append((instance, status))
@@ -205,7 +213,7 @@ class Lane:
 
     # Checks ---------------------------------------------------------------------------------------------------------
 
-    def wait_until_folded(self, timeout_s: float = 60.0, **options: object) -> None:
+    def wait_until_folded(self, timeout_s: float = WITHIN_S, **options: object) -> None:
         """Every record of the source is folded and committed."""
 
         def folded() -> bool:
@@ -219,7 +227,7 @@ class Lane:
         before = self.committed()
         wait_until(lambda: self.committed() != before, lambda: "some partition to move on")
 
-    def wait_until_moving(self, timeout_s: float = 60.0) -> None:
+    def wait_until_moving(self, timeout_s: float = WITHIN_S) -> None:
         """Every partition has been flushed once more."""
         before = self.committed()
         wait_until(

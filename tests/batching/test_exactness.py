@@ -76,6 +76,7 @@ def _sleep_through_the_session(lane: Lane, **options: object) -> None:
     lane.wait_until_shared("a", "b")
     lane.wait_until_moving()
     lane.send("a", signal.SIGSTOP)
+    lane.wait_until_shared("b")  # what a had under way when it stopped moves its partitions too
     lane.wait_until_moving()
     lane.send("a", signal.SIGCONT)
 

@@ -47,9 +47,9 @@ async def test_changelogs_are_made_like_the_source_and_only_once(lane: Lane, adm
     assert [len(made[table.changelog].partitions) for table in tables] == [PARTITIONS, PARTITIONS]
 
 
-async def test_a_changelog_with_other_partitions_than_the_source_is_refused(lane: Lane, admin: AdminClient) -> None:
+async def test_a_changelog_with_other_partitions_than_the_source_is_refused(lane: Lane) -> None:
     table = FoldTable("one", f"{lane.name}-one")
-    admin.create_topics([NewTopic(table.changelog, PARTITIONS + 1, 1)])[table.changelog].result()
+    lane.make(NewTopic(table.changelog, PARTITIONS + 1, 1))
     with pytest.raises(topics.TopicError, match=rf"{table.changelog} has 5 partitions and its source .* has 4"):
         await topics.prepare(_settings(lane), lane.source, [], [table])
 
