@@ -7,12 +7,12 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from confluent_kafka import KafkaException
 
 from connectors.embedded.cluster import EmbeddedServers
 from connectors.scheduler import KafkaBarrier
 from tests.scheduler.support import FakeTopic, UsageTopic
+from tests.support.kafka_auditor import KafkaAuditor
 
 
 @dataclass(slots=True)
@@ -42,10 +42,7 @@ async def topic(request: pytest.FixtureRequest, servers: EmbeddedServers) -> Asy
         return
     name, group = f"usage-{uuid4().hex}", f"intake-{uuid4().hex}"
     bootstrap = servers.kafka_bootstrap_servers
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    await admin.create_topics([NewTopic(name, 2, 1)])
-    await admin.close()
+    KafkaAuditor(bootstrap).make_topic(name, partitions=2)
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
     intake = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
     intake.assign([TopicPartition(name, 0), TopicPartition(name, 1)])
@@ -72,10 +69,7 @@ async def test_ends_are_behind_all_that_was_acknowledged_and_positions_are_intak
 async def test_usage_in_an_open_transaction_counts_as_sent(servers: EmbeddedServers) -> None:
     bootstrap = servers.kafka_bootstrap_servers
     name = f"usage-{uuid4().hex}"
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    await admin.create_topics([NewTopic(name, 1, 1)])
-    await admin.close()
+    KafkaAuditor(bootstrap).make_topic(name, partitions=1)
     barrier = KafkaBarrier(bootstrap, topic=name, group="none")
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, transactional_id=name)
     async with producer, producer.transaction():

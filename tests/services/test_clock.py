@@ -1,5 +1,6 @@
 """Claims about test clocks: only forward, only where there is one; settled means that nothing is left to invoice."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from connectors.services.errors import Conflict, Unknown
 from tests.services.world import ACME, JANUARY, World, file, on_real_clock, subscribed
 
 FEBRUARY = datetime(2026, 2, 1, tzinfo=UTC)
+WITHIN_S = 60.0
 
 
 async def moved(world: World, instant: datetime) -> bool:
@@ -39,10 +41,21 @@ async def test_it_is_settled_once_nothing_is_due_and_every_command_is_invoiced(w
     await world.apply(file(subscribed(), subscribed("s2", "c2")))
     assert await settlement(world.pool, ACME, JANUARY) == Settlement(settled=0, total=2, due=0)
     assert await settlement(world.pool, ACME, FEBRUARY) == Settlement(settled=0, total=2, due=2)
-    seen: list[Settlement] = []
-    with pytest.raises(TimeoutError):
-        await wait_settled(world.pool, ACME, JANUARY, timeout_s=0.2, progress=seen.append)
+    seen, first = list[Settlement](), asyncio.Event()
+
+    def progress(now: Settlement) -> None:
+        seen.append(now)
+        first.set()
+
+    waiting = asyncio.create_task(wait_settled(world.pool, ACME, JANUARY, timeout_s=WITHIN_S, progress=progress))
+    await asyncio.wait_for(first.wait(), WITHIN_S)
     await world.rows("UPDATE beaas.journal_commands SET settled_at = now() RETURNING 1")
-    done = await wait_settled(world.pool, ACME, JANUARY, timeout_s=5, progress=seen.append)
+    done = await waiting
     assert seen == [Settlement(settled=0, total=2, due=0), done]
     assert done == Settlement(settled=2, total=2, due=0)
+
+
+async def test_who_waits_for_what_does_not_settle_gives_up_in_time(world: World) -> None:
+    await world.apply(file(subscribed()))
+    with pytest.raises(TimeoutError):
+        await wait_settled(world.pool, ACME, JANUARY, timeout_s=0.2)

@@ -10,7 +10,7 @@ from confluent_kafka.cimpl import NewTopic
 from connectors.bus.port import BusEvent
 
 PARTITIONS = 4
-_KNOWN_WITHIN_S = 10.0
+_KNOWN_WITHIN_S = 60.0
 
 
 class KafkaAuditor:
