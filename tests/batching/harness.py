@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-from confluent_kafka import Consumer, ConsumerGroupState, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupState, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from tests.batching.counting_worker import ANNOUNCE_EVERY, Run
+from tests.support.offsets import NO_COORDINATOR_YET
 
 PARTITIONS = 4
 RESTART_ME = 70
@@ -24,11 +25,6 @@ WITHIN_S = 120.0
 """More than several starts and a rebalance take on a busy machine; nothing is proved by being quicker."""
 Key = tuple[int, bytes]
 """Partition and key."""
-_NO_COORDINATOR_YET = {
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    KafkaError.NOT_COORDINATOR,
-}
 
 
 def wait_until(reached: Callable[[], bool], what: Callable[[], str], timeout_s: float = WITHIN_S) -> None:
@@ -158,7 +154,7 @@ class Lane:
         try:
             targets = self._watcher.committed(self._targets(), timeout=10)
         except KafkaException as error:
-            if error.args[0].code() not in _NO_COORDINATOR_YET:
+            if error.args[0].code() not in NO_COORDINATOR_YET:
                 raise
             return dict.fromkeys(range(PARTITIONS), 0)
         return {target.partition: max(0, target.offset) for target in targets}
@@ -197,7 +193,7 @@ class Lane:
         try:
             group = self._admin.describe_consumer_groups([self.name])[self.name].result()
         except KafkaException as error:
-            if error.args[0].code() not in _NO_COORDINATOR_YET:
+            if error.args[0].code() not in NO_COORDINATOR_YET:
                 raise
             return {}
         if group.state is not ConsumerGroupState.STABLE:

@@ -1,12 +1,14 @@
 import asyncio
 import csv
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from connectors.embedded.cluster import EmbeddedServers
@@ -49,6 +51,14 @@ async def killed_while(doing: "asyncio.Task[Any]", pipeline: Pipeline, *roles: s
     await asyncio.gather(*map(pipeline.kill, roles))
 
 
+@contextmanager
+def invoices_held(pipeline: Pipeline) -> Iterator[None]:
+    """No invoice gets written while the block runs: who writes one waits in the middle of it."""
+    with psycopg.connect(pipeline.database_url) as connection:
+        connection.execute("LOCK TABLE beaas.invoices IN SHARE ROW EXCLUSIVE MODE")
+        yield
+
+
 async def test_whatever_is_killed_while_it_bills_every_invoice_is_right_and_there_once(
     pipeline: Pipeline, stranger: Stranger, tmp_path: Path
 ) -> None:
@@ -86,9 +96,13 @@ async def test_whatever_is_killed_while_it_bills_every_invoice_is_right_and_ther
 
     await pipeline.ok("usage", "send", files[1])
     before = stranger.ends("statements")
-    closing = asyncio.create_task(settle_all(pipeline, tenants, MARCH))
-    await statements_since(stranger, before)
-    await killed_while(closing, pipeline, *ROLES)
+    with invoices_held(pipeline):
+        closing = asyncio.create_task(settle_all(pipeline, tenants, MARCH))
+        await statements_since(stranger, before)
+        assert not closing.done(), "it was over before anything was killed"
+        killing = [asyncio.create_task(pipeline.kill(role)) for role in ROLES]
+        await asyncio.sleep(0)  # all are dead; that others follow them is waited for below
+    await asyncio.gather(*killing)
     await closing
 
     for origin, tenant in tenants.items():

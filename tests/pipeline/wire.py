@@ -5,13 +5,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from tests.pipeline.oracle import Event
+from tests.support.offsets import committed_offsets
 from tests.support.pipeline import Pipeline
 
 Headers = Sequence[tuple[str, bytes]]
@@ -64,10 +65,7 @@ class Stranger:
 
     def committed(self, group: str) -> dict[int, int]:
         """How far a group of the pipeline has come."""
-        admin = AdminClient({"bootstrap.servers": self._servers})
-        asked = ConsumerGroupTopicPartitions(self._pipeline.topic(group))
-        [answer] = admin.list_consumer_group_offsets([asked]).values()
-        return {one.partition: one.offset for one in answer.result(10).topic_partitions or []}
+        return committed_offsets(self._servers, self._pipeline.topic(group))
 
     # Writing --------------------------------------------------------------------------------------------------------
 

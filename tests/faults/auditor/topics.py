@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import fastavro
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, Message, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from tests.faults.auditor.facts import Record
+from tests.support.offsets import committed_offsets
 
 _READ_WITHIN_S: Final = 300.0
 _AT_ONCE: Final = 5_000
@@ -37,7 +37,6 @@ class Topics:
                 "isolation.level": "read_uncommitted",
             }
         )
-        self._admin = AdminClient({"bootstrap.servers": self._servers, "log_level": 0})
 
     def close(self) -> None:
         """No connection is open."""
@@ -55,9 +54,7 @@ class Topics:
 
     def committed(self, group: str) -> dict[int, int]:
         """How far a group has come."""
-        wanted = ConsumerGroupTopicPartitions(self.prefix + group)
-        [answer] = self._admin.list_consumer_group_offsets([wanted]).values()
-        return {one.partition: one.offset for one in answer.result(_ANSWER_WITHIN_S).topic_partitions or []}
+        return committed_offsets(self._servers, self.prefix + group)
 
     def behind(self, topic: str, group: str) -> int:
         """How many offsets of a topic a group has still to pass."""
