@@ -135,6 +135,10 @@ def broken(pipeline: Pipeline, *statements: str) -> AbstractContextManager[None]
 async def test_a_healthy_system_is_passed_in_silence_and_every_invariant_had_something_to_judge(
     billed: Pipeline,
 ) -> None:
+    async def at_rest() -> bool:
+        return {lag.behind for lag in (await examine(billed)).examination.lags} == {0}
+
+    await until(at_rest, "the totals, which come a little later, to be in their view")
     ran = await billed.beaas("doctor", "--json")
     assert (ran.status, ran.err) == (0, "")
     told = msgspec.json.decode(ran.out)
@@ -323,11 +327,12 @@ async def test_a_relay_that_stands_still_is_found_by_the_event_that_waits(billed
                 " occurred_at, shard FROM beaas.billing_events WHERE aggregate_type = 'customer' LIMIT 1"
             )
 
+        assert (await examine(billed)).found == set()  # half a minute is given to the relay
+
         async def found() -> bool:
             return "I07" in (await examine(billed, within_s=0)).found
 
         await until(found, "the event to be a second old")
-        assert (await examine(billed)).found == set()  # half a minute is given to the relay
 
     async def quiet() -> bool:
         return (await examine(billed, within_s=0)).found == set()

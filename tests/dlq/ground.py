@@ -163,7 +163,7 @@ class Ground:
         return found
 
     async def dlq(
-        self, *arguments: str, dies: str = "", planted: str = "", reads: Path | None = None, within_s: float = 60
+        self, *arguments: str, dies: str = "", planted: str = "", reads: Path | None = None, within_s: float = 200
     ) -> Ran:
         """Runs `beaas dlq …`, or the one that dies at a step, or makes a file `reads` once it reads."""
         program = (sys.executable, str(DYING)) if dies or planted or reads else BEAAS

@@ -14,6 +14,7 @@ from connectors.audit.lags import Group, Standing, group_lag
 from connectors.embedded.cluster import EmbeddedServers
 from connectors.kafka.scan import Kafka, Place, Span
 from tests.faults.auditor.topics import Topics
+from tests.support.pipeline import until
 
 PREFIX = "held."
 PLACE = Place(f"{PREFIX}journal", 0)
@@ -79,5 +80,9 @@ async def test_whoever_has_read_all_that_he_is_given_is_behind_while_a_transacti
             )
         ]
         producer.abort_transaction(WITHIN_S)
-        assert kafka.held_back([PLACE]) == {}
+
+        async def ended() -> bool:
+            return await asyncio.to_thread(kafka.held_back, [PLACE]) == {}
+
+        await until(ended, "the mark of the abortion")
         assert judged(timedelta(minutes=2)) == []
