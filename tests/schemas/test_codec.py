@@ -162,9 +162,9 @@ def test_usage_that_is_cut_short_anywhere_is_refused(length: int) -> None:
 @pytest.mark.parametrize("count", [b"\x80\x80\x80\x80\x80\x80\x80\x80\x20", b"\xff\xff\xff\xff\xff\xff\xff\xff\x3f"])
 def test_a_map_that_claims_2_to_the_60_entries_is_refused_at_once(count: bytes) -> None:
     body = b"\x06EWR\x04UA\x021\x00\x0cflight" + b"\x00" + count
-    began = time.perf_counter()
+    began_s = time.thread_time()
     assert reason(CODEC.usage_frame + body) == "malformed"
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began_s < 0.5
 
 
 @pytest.mark.parametrize("name", sorted(RECORDS))
