@@ -102,7 +102,7 @@ async def test_a_server_that_is_not_there_is_said_in_one_line(pipeline: Pipeline
         "BEAAS_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9",
     }
     arguments = ("conformance", "--pipeline", story)
-    commands = [pipeline.beaas(*arguments, within_s=60, **{name: at}) for name, at in unreachable.items()]
+    commands = [pipeline.beaas(*arguments, within_s=200, **{name: at}) for name, at in unreachable.items()]
     for ran in await asyncio.gather(*commands):
         assert (ran.status, ran.out) == (3, "")
         assert len(ran.err.splitlines()) == 1

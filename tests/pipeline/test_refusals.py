@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -70,13 +71,15 @@ async def test_an_apply_file_with_a_mistake_is_refused_whole(mistake: str, pipel
     assert pipeline.rows("SELECT count(*) FROM beaas.tenants WHERE tenant_id IN ('SOUND', 'REFUSED')") == [(0,)]
 
 
-def closed_port() -> int:
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """Nobody listens there, and nobody else gets it while the test runs."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
+        yield int(bound.getsockname()[1])
 
 
-async def unreachable(pipeline: Pipeline, tmp_path: Path, server: str) -> dict[str, Ran]:
+async def unreachable(pipeline: Pipeline, tmp_path: Path, server: str, port: int) -> dict[str, Ran]:
     """What commands say when a server is not there."""
     file, usage = tmp_path / "sound.yaml", tmp_path / "usage.csv"
     file.write_text(TENANT, encoding="utf-8")
@@ -87,17 +90,19 @@ async def unreachable(pipeline: Pipeline, tmp_path: Path, server: str) -> dict[s
         "BEAAS_SCHEMA_REGISTRY_URL": (("usage", "send", usage), ("schemas", "register")),
     }
     address: dict[str, Any] = {
-        "BEAAS_POSTGRES_URL": f"postgresql://beaas:{SECRET}@127.0.0.1:{closed_port()}/beaas",
-        "BEAAS_KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{closed_port()}",
-        "BEAAS_SCHEMA_REGISTRY_URL": f"http://beaas:{SECRET}@127.0.0.1:{closed_port()}",
+        "BEAAS_POSTGRES_URL": f"postgresql://beaas:{SECRET}@127.0.0.1:{port}/beaas",
+        "BEAAS_KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{port}",
+        "BEAAS_SCHEMA_REGISTRY_URL": f"http://beaas:{SECRET}@127.0.0.1:{port}",
     }
     ran = [pipeline.beaas(*command, **{server: address[server]}) for command in commands[server]]
     return dict(zip(map(str, commands[server]), await asyncio.gather(*ran), strict=True))
 
 
 @pytest.mark.parametrize("server", ["BEAAS_POSTGRES_URL", "BEAAS_KAFKA_BOOTSTRAP_SERVERS", "BEAAS_SCHEMA_REGISTRY_URL"])
-async def test_a_server_that_is_not_there_is_one_clear_line(server: str, pipeline: Pipeline, tmp_path: Path) -> None:
-    for command, ran in (await unreachable(pipeline, tmp_path, server)).items():
+async def test_a_server_that_is_not_there_is_one_clear_line(
+    server: str, closed_port: int, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    for command, ran in (await unreachable(pipeline, tmp_path, server, closed_port)).items():
         assert ran.status == 3, (command, ran)
         assert ran.err.startswith("beaas: "), (command, ran)
         assert ran.err.count("\n") == 1, (command, ran)
