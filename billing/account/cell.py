@@ -10,6 +10,7 @@ from billing.account.tariff import Measured
 from billing.meter import EventValues, Value, load_accumulator, new_accumulator
 from billing.price import charge
 from billing.quantity import ZERO, canonical, plain, rounded, subtract
+from billing.statement import Total
 
 if TYPE_CHECKING:
     from billing.account.window import Window
@@ -107,6 +108,26 @@ class Cell:
         if not self.measured.price.across_groups:
             return self.bill()
         return Bill(self.quantity(), 0 if self.billed is None else self.billed.amount_minor)
+
+    def total(self, tenant: str, customer: str, subscription: str, position: int) -> Total:
+        """Returns quantity and amount so far, before coupons; in a trial nothing is owed.
+
+        Of groups that are priced together nobody knows a share before the window closes: until then it is 0.
+        """
+        window, price, bill = self.window, self.measured.price, self.bill_so_far()
+        return Total(
+            tenant=tenant,
+            customer=customer,
+            subscription=subscription,
+            price=price.code,
+            group=dict(zip(self.measured.meter.group_by, self.group, strict=True)) if self.group else {},
+            period_start_us=window.start_us,
+            period_end_us=window.end_us,
+            quantity=plain(bill.quantity),
+            amount_minor=bill.amount_minor if self.owes and not window.trial else 0,
+            currency=window.tariff.currency.code,
+            position=position,
+        )
 
     def closing_level(self) -> Decimal | None:
         """Returns the level that the next window begins with; None where the meter carries none."""

@@ -22,7 +22,7 @@ from billing.entry import (
 )
 from billing.errors import IllegalTransition, RefusedUsage
 from billing.instant import DAY_US, instant
-from billing.quantity import parse_quantity, plain
+from billing.quantity import parse_quantity
 from billing.statement import Total
 from billing.subscription import Move, State, transition
 
@@ -122,24 +122,8 @@ class Subscribed:
         return Refusal("paused", f"subscription {self.subscription} was paused then")
 
     def total(self, cell: Cell) -> Total:
-        """Returns quantity and amount so far of a cell, before coupons; in a trial nothing is owed.
-
-        Of groups that are priced together nobody knows a share before the window closes: until then it is 0.
-        """
-        window, bill = cell.window, cell.bill_so_far()
-        return Total(
-            tenant=self._tenant,
-            customer=self._customer,
-            subscription=self.subscription,
-            price=cell.measured.price.code,
-            group=dict(zip(cell.measured.meter.group_by, cell.group, strict=True)) if cell.group else {},
-            period_start_us=window.start_us,
-            period_end_us=window.end_us,
-            quantity=plain(bill.quantity),
-            amount_minor=bill.amount_minor if cell.owes and not window.trial else 0,
-            currency=window.tariff.currency.code,
-            position=self.items.position,
-        )
+        """Returns quantity and amount so far of one of its cells (`Cell.total`)."""
+        return cell.total(self._tenant, self._customer, self.subscription, self.items.position)
 
     def measures(self, usage: Usage) -> bool:
         """Whether usage is for this subscription, or for every one."""
