@@ -111,8 +111,8 @@ LATENCY: Final = (
     Row(
         "latency-2000",
         "produced → flushed, 2,000 events/s",
-        "from Kafka's acknowledgement of usage to the moment a `read_committed` consumer of `usage-totals` gets its"
-        " account's running total with it in; intake and rating in between, one process and one monotonic clock",
+        "from the moment usage is handed to its producer to the one a `read_committed` consumer of `usage-totals` gets"
+        " its account's running total with it in; intake and rating in between, one process and one monotonic clock",
     ),
     Row("latency-half", "produced → flushed, half load", "the same at half of the whole path's rate in this run"),
     Row(

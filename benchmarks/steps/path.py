@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from benchmarks import minimal
 from benchmarks.bench import Bench, Scene, until
-from benchmarks.load import Load
+from benchmarks.load import Load, Pace
 from benchmarks.measured import Latency, Measured
 from benchmarks.worker import Reading, Worker, running, watch
 from schemas.topics import JOURNAL, USAGE
@@ -32,7 +32,7 @@ async def whole_path(bench: Bench) -> None:
     async with running("rating", scene) as rating, running("intake", scene) as intake:
         await _started(rating, scene)
         await intake.ready()
-        load = Load(scene, USAGE, FULL_PER_S, AHEAD)
+        load = Load(scene, USAGE, Pace(FULL_PER_S, AHEAD))
         with load.running(), bench.shown("path", None):
             await asyncio.sleep(FULL_WARM_UP_S)
             first = await _moment(load, intake, rating)
@@ -56,7 +56,8 @@ async def latency(bench: Bench) -> None:
 
 
 async def _latency(scene: Scene, rate_per_s: float) -> Latency:
-    load = Load(scene, USAGE, rate_per_s)
+    ready = int(rate_per_s * (WARM_UP_S + MEASURED_S + LOOK_EVERY_S))
+    load = Load(scene, USAGE, Pace(rate_per_s, ready=ready))
     with load.running():
         from_s = time.monotonic() + WARM_UP_S
         until_s = from_s + MEASURED_S
@@ -66,22 +67,22 @@ async def _latency(scene: Scene, rate_per_s: float) -> Latency:
 
 
 def waits(load: Load, from_s: float, until_s: float) -> list[float]:
-    """How long each event that was acknowledged in this time waited for a total that has it in."""
+    """How long each event that was handed to the producer in this time waited for a total that has it in."""
     found: list[float] = []
-    counted = dict.fromkeys(load.acknowledged, 0)
+    counted = dict.fromkeys(load.sent, 0)
     for seen in load.seen:
-        times = load.acknowledged[seen.account]
+        times = load.sent[seen.account]
         found += [seen.at_s - at_s for at_s in times[counted[seen.account] : seen.quantity] if from_s <= at_s < until_s]
         counted[seen.account] = max(counted[seen.account], seen.quantity)
     return found
 
 
 def late(load: Load, until_s: float) -> int:
-    """How many events that were acknowledged before this moment are in no total yet."""
+    """How many events that were handed to the producer before this moment are in no total yet."""
     counted: dict[str, int] = {}
     for seen in load.seen[:]:
         counted[seen.account] = max(counted.get(seen.account, 0), seen.quantity)
-    sent = list(load.acknowledged.items())
+    sent = list(load.sent.items())
     return sum(1 for name, times in sent for at_s in times[counted.get(name, 0) :] if at_s < until_s)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from benchmarks import minimal
 from benchmarks.bench import Bench, Scene, until
-from benchmarks.load import Load
+from benchmarks.load import Load, Pace
 from benchmarks.measured import Recovery
 from benchmarks.worker import Worker, running, watch, with_settings
 from schemas.topics import JOURNAL
@@ -45,7 +45,7 @@ async def _killed(bench: Bench, *, restart: bool) -> Recovery:
         for number in range(2, WORKERS + 1):
             workers[number] = await stack.enter_async_context(running("rating", scene, number))
             await workers[number].ready()
-        load = Load(scene, JOURNAL, RATE_PER_S)
+        load = Load(scene, JOURNAL, Pace(RATE_PER_S), locating=True)
         with load.running(), bench.shown("kill -9" + (", restart" if restart else ""), None):
             await until(lambda: _all_flow(load, scene), "every partition moves", WITHIN_S, LOOK_EVERY_S)
             await asyncio.sleep(WARM_UP_S)

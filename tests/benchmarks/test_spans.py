@@ -3,7 +3,7 @@ from typing import cast
 import pytest
 
 from benchmarks.bench import Scene
-from benchmarks.load import Load, Seen
+from benchmarks.load import Load, Pace, Seen
 from benchmarks.measured import Measured, Recovery
 from benchmarks.plan import NoSuchStep, selected
 from benchmarks.steps.path import Moment, between, late, waits
@@ -18,7 +18,7 @@ def reading(at_s: float, folded: int, flushes: int, cpu_s: float, memory_bytes: 
 
 
 def load() -> Load:
-    return Load(Scene(Settings(), {}, cast("object", None)), JOURNAL, 1)  # type: ignore[arg-type]  # nothing is sent
+    return Load(Scene(Settings(), {}, cast("object", None)), JOURNAL, Pace(1))  # type: ignore[arg-type]  # nothing is sent
 
 
 def test_start_up_the_skipped_records_and_idling_are_in_no_figure() -> None:
@@ -40,7 +40,7 @@ def test_the_path_carries_what_got_into_totals_and_its_cpu_is_that_of_both_worke
 
 def test_an_event_waits_for_the_first_total_that_has_it_in() -> None:
     planted = load()
-    planted.acknowledged = {"t/a": [1.0, 2.0, 3.0], "t/b": [2.5]}
+    planted.sent = {"t/a": [1.0, 2.0, 3.0], "t/b": [2.5]}
     planted.seen = [Seen(2.2, 0, "t/a", 2, 1), Seen(3.0, 0, "t/b", 1, 2), Seen(3.5, 0, "t/a", 3, 3)]
     assert waits(planted, 0.0, 10.0) == pytest.approx([1.2, 0.2, 0.5, 0.5])
     assert waits(planted, 1.5, 3.0) == pytest.approx([0.2, 0.5])
@@ -48,7 +48,7 @@ def test_an_event_waits_for_the_first_total_that_has_it_in() -> None:
 
 def test_an_event_that_no_total_has_is_late_and_not_left_out_silently() -> None:
     planted = load()
-    planted.acknowledged = {"t/a": [1.0, 2.0], "t/b": [1.5]}
+    planted.sent = {"t/a": [1.0, 2.0], "t/b": [1.5]}
     planted.seen = [Seen(2.2, 0, "t/a", 1, 1)]
     assert [late(planted, 1.2), late(planted, 1.6), late(planted, 10.0)] == [0, 1, 2]
 
