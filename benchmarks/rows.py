@@ -82,7 +82,7 @@ THROUGHPUT: Final = (
         "path",
         "whole path, one sum meter",
         "producer to flushed total, as a `read_committed` consumer sees it, for 20 s, always 100,000 events under way:"
-        " producer, broker, an intake and a rating worker share the machine; CPU is that of both workers",
+        " producer, broker, an intake and two rating workers share the machine; CPU is that of the workers",
     ),
     Row(
         "raw-insert",

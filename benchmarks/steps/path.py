@@ -1,7 +1,9 @@
-"""Both workers together: how much goes the whole way, and how long it takes at a part of that."""
+"""A fleet of workers: how much goes the whole way through them, and how long it takes at a part of that."""
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from statistics import median
 from typing import Final, NamedTuple
 
@@ -27,17 +29,15 @@ LOOK_EVERY_S: Final = 0.5
 
 
 async def whole_path(bench: Bench) -> None:
-    """What producer, broker and both workers sustain on this machine: what gets into flushed totals meanwhile."""
+    """What producer, broker and the fleet sustain on this machine: what gets into flushed totals meanwhile."""
     scene = _scene(bench, "path")
-    async with running("rating", scene) as rating, running("intake", scene) as intake:
-        await _started(rating, scene)
-        await intake.ready()
+    async with _fleet(scene) as workers:
         load = Load(scene, USAGE, Pace(FULL_PER_S, AHEAD))
         with load.running(), bench.shown("path", None):
             await asyncio.sleep(FULL_WARM_UP_S)
-            first = await _moment(load, intake, rating)
+            first = await _moment(load, workers)
             await asyncio.sleep(FULL_MEASURED_S)
-            last = await _moment(load, intake, rating)
+            last = await _moment(load, workers)
     bench.keep("path", between(first, last))
 
 
@@ -48,9 +48,7 @@ async def latency(bench: Bench) -> None:
     half = median(run.per_wall_s for run in bench.results["path"] if isinstance(run, Measured)) / 2
     for row, rate in (("latency-2000", STEADY_PER_S), ("latency-half", half)):
         scene = _scene(bench, "latency")
-        async with running("rating", scene) as rating, running("intake", scene) as intake:
-            await _started(rating, scene)
-            await intake.ready()
+        async with _fleet(scene):
             with bench.shown(row, None):
                 bench.keep(row, await _latency(scene, rate))
 
@@ -93,9 +91,19 @@ def _scene(bench: Bench, name: str) -> Scene:
     return scene
 
 
-async def _started(rating: Worker, scene: Scene) -> None:
-    """Waits until the subscriptions are in the accounts."""
-    await watch([rating], scene.records[JOURNAL], lambda _: None)
+@asynccontextmanager
+async def _fleet(scene: Scene) -> AsyncIterator[Sequence[Worker]]:
+    """One worker for intake and two for rating, which is twice its work; the subscriptions are in the accounts."""
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(running("rating", scene))
+        await watch([first], scene.records[JOURNAL], lambda _: None)
+        others = [
+            await stack.enter_async_context(running("rating", scene, 2)),
+            await stack.enter_async_context(running("intake", scene)),
+        ]
+        for worker in others:
+            await worker.ready()
+        yield [first, *others]
 
 
 class Moment(NamedTuple):
@@ -106,7 +114,7 @@ class Moment(NamedTuple):
     workers: tuple[Reading, ...]
 
 
-async def _moment(load: Load, *workers: Worker) -> Moment:
+async def _moment(load: Load, workers: Sequence[Worker]) -> Moment:
     readings = await asyncio.gather(*(_read(worker) for worker in workers))
     return Moment(time.monotonic(), load.counted, tuple(readings))
 
