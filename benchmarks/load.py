@@ -126,12 +126,16 @@ class Load:
     def _made(self) -> Iterator[tuple[list[float], Keyed]]:
         """Events of quantity 1, account after account, so that a total's quantity says which events are in it.
 
-        Each with the list that the time of its sending belongs in.
+        They occur as fast as they are sent, to the millisecond. Each with the list that the time of its sending belongs
+        in.
         """
         settings, codec = self._scene.settings, self._scene.codec
         place = placement(partitions=settings.partitions, slice_size=settings.tenant_slice)
+        began = time.monotonic()
         for number in count():
-            usage = minimal.usage(number, number % minimal.ACCOUNTS, 1, f"{number:026x}")
+            at_s = number / self._pace.per_s if number < self._pace.ready else time.monotonic() - began
+            at = int(at_s * 1_000_000 / minimal.SPACING_US)
+            usage = minimal.usage(at, number % minimal.ACCOUNTS, 1, f"{number:026x}")
             account, partition = f"{usage.tenant}/{usage.customer}", place(usage.tenant, usage.customer)
             times = self.sent.setdefault(account, [])
             yield times, Keyed(account.encode(), codec.encode_usage(usage), partition)

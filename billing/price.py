@@ -207,6 +207,8 @@ def _quotient(quantity: Decimal, divisor: Decimal) -> Decimal | Fraction:
 
 def _billable(price: UsagePrice, units: _Number, note: Note | None) -> _Number:
     number = type(units)
+    if not price.free_units and units > 0:  # nearly every one
+        return units
     billable = max(units - number(price.free_units), number(0))
     if note is not None and price.free_units:
         note(Step(StepKind.FREE_UNITS, units=units - billable, size=price.free_units))

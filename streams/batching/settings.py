@@ -34,8 +34,9 @@ class BatchSettings:
     """Most records that one fetch hands over, over all partitions."""
     fetch_max_bytes: int = 1 << 20
     """What the broker sends for one partition in one response (a larger single record still comes)."""
-    linger_s: float = 0.01
-    """Pause after a small fetch: at low rates the cost is per fetch (measured at 2,000 records/s: a third)."""
+    linger_s: float = 0.02
+    """Pause after a small fetch: the cost is per fetch then. Measured at 2,000 records/s, 10 ms save a third; 20 ms in
+    place of 10 save a tenth of intake at 32,000/s."""
 
     batch_max_bytes: int = 900_000
     """Records are packed into producer batches of this size, under the broker's default limit of 1 MiB."""
