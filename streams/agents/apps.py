@@ -17,7 +17,7 @@ from schemas.records import DeadLetter, DeadLetterRedriven, StatementClosed, Usa
 from schemas.topics import Topic
 from schemas.wire import Record as WireRecord
 from streams.agents.deadletters import DeadLetters
-from streams.agents.groups import intake_group
+from streams.agents.groups import intake_group, rating_group, sink_group
 from streams.agents.intake import IntakeFold, IntakePlan
 from streams.agents.journal import JournalReader
 from streams.agents.rating import RatingFold, RatingPlan
@@ -80,7 +80,7 @@ async def rating(streams: Streams, *, usage_window: timedelta) -> AsyncIterator[
 
 
 def _rating_app(streams: Streams, journal: JournalReader, usage_window: timedelta) -> BatchApp:
-    app = BatchApp(f"{streams.prefix}rating", streams.batching)
+    app = BatchApp(rating_group(streams.prefix), streams.batching)
     accounts, ids = app.fold_table("accounts"), app.packed_id_table("ids")
     plan = RatingPlan(
         codec=streams.codec,
@@ -137,7 +137,7 @@ def sink_apps(streams: Streams, sinks: Sinks) -> list[BatchApp]:
 
 
 def _sink_app(streams: Streams, source: Topic, read: Callable[[Record], F], sink: Sink[F]) -> BatchApp:
-    app = BatchApp(f"{streams.prefix}sink-{source.name}", streams.batching)
+    app = BatchApp(sink_group(streams.prefix, source.name), streams.batching)
     # An unreadable dead letter makes no other dead letter: it would be as unreadable, for ever.
     letters = None if source is topics.DEAD_LETTERS else streams.dead_letters
     app.fold(

@@ -19,7 +19,7 @@ from streams.batching.producer import FencedProducers
 from streams.batching.recovery import BatchTableManager, restore
 from streams.batching.settings import BatchSettings
 from streams.batching.stores import Store, Stores
-from streams.batching.tables import POSITION_KEY, FoldTable, PackedIdTable
+from streams.batching.tables import POSITION_KEY, FoldTable, PackedIdTable, changelog
 
 _QUEUED_FETCHES = 16
 
@@ -83,13 +83,13 @@ class BatchApp(faust.App):
 
     def fold_table(self, name: str) -> FoldTable:
         """A table of raw keys and values."""
-        table = FoldTable(name, f"{self.app_id}-{name}-changelog")
+        table = FoldTable(name, changelog(self.app_id, name))
         self._tables.append(table)
         return table
 
     def packed_id_table(self, name: str, retention_s: int | None = None) -> PackedIdTable:
         """A table of 16-byte ids with 16-byte values; rows may be forgotten after `retention_s`."""
-        table = PackedIdTable(name, f"{self.app_id}-{name}-changelog", retention_s)
+        table = PackedIdTable(name, changelog(self.app_id, name), retention_s)
         self._tables.append(table)
         return table
 

@@ -19,6 +19,11 @@ _FOREVER = -1
 _TOMBSTONES_KEPT_MS = 7 * 86_400_000  # a local store that was away for less has seen every deletion
 
 
+def changelog(app_id: str, table: str) -> str:
+    """The topic that holds what is in a table of an application."""
+    return f"{app_id}-{table}-changelog"
+
+
 @dataclass(frozen=True, slots=True)
 class FoldTable:
     """Raw keys and values; the changelog is compacted."""

@@ -83,19 +83,20 @@ def groups_of(settings: Settings) -> dict[str, Group]:
     """Returns the consumer group of each topic that has one, by the topic's name."""
     from connectors.audit.lags import Group
     from schemas import topics
-    from streams.agents.groups import intake_group
+    from streams.agents.groups import intake_group, rating_group, sink_group
+    from streams.batching.tables import changelog
 
     prefix = settings.topic_prefix
     names = {
         topics.USAGE: (intake_group(prefix), "position"),
-        topics.JOURNAL: (f"{prefix}rating", "accounts"),
-        topics.STATEMENTS: (f"{prefix}sink-{topics.STATEMENTS.name}", "position"),
-        topics.USAGE_TOTALS: (f"{prefix}sink-{topics.USAGE_TOTALS.name}", "position"),
-        topics.DEAD_LETTERS: (f"{prefix}sink-{topics.DEAD_LETTERS.name}", "position"),
+        topics.JOURNAL: (rating_group(prefix), "accounts"),
+        **{
+            topic: (sink_group(prefix, topic.name), "position")
+            for topic in (topics.STATEMENTS, topics.USAGE_TOTALS, topics.DEAD_LETTERS)
+        },
     }
     return {
-        topic.name: Group(name, topic.full_name(prefix), f"{name}-{home}-changelog")
-        for topic, (name, home) in names.items()
+        topic.name: Group(name, topic.full_name(prefix), changelog(name, home)) for topic, (name, home) in names.items()
     }
 
 

@@ -21,6 +21,7 @@ from schemas.codec import Codec
 from schemas.convert import statement_to_domain
 from schemas.errors import UndecodableRecord
 from schemas.records import InvoiceFinalized, StatementClosed
+from streams.agents.groups import rating_group
 from streams.agents.journal import JournalReader
 from streams.agents.rating import RatingPlan
 from streams.batching.batch import Record
@@ -54,7 +55,7 @@ class Wire:
     @property
     def rating(self) -> str:
         """The consumer group that folds the journal."""
-        return f"{self.prefix}rating"
+        return rating_group(self.prefix)
 
 
 @dataclass(slots=True)
