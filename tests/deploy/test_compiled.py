@@ -17,6 +17,7 @@ AGREEING = (
     "tests/oracle/test_stories_agree.py",
     "tests/schemas/test_total_wire.py",
     "tests/schemas/test_usage_wire.py",
+    "tests/simulation",
 )
 PLANTING = (
     "tests/billing/test_account_bounds.py",
