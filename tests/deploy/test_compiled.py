@@ -4,8 +4,11 @@ import os
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
+import msgspec
 import pytest
 
 from tools.compile import compile_into, environment, has_compiler
@@ -59,9 +62,28 @@ def ran(compiled: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_every_room_that_is_named_for_it_runs_compiled_and_leaves_nothing_in_the_checkout(compiled: Path) -> None:
+def named() -> list[str]:
+    """The modules that a wheel has compiled."""
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    modules = [name.removesuffix(".py").replace("/", ".") for name in wheel["hooks"]["mypyc"]["include"]]
+    return [name.removesuffix(".py").replace("/", ".") for name in wheel["hooks"]["mypyc"]["include"]]
+
+
+def records_in(module: ModuleType) -> list[str]:
+    """The msgspec structs that a module defines."""
+    return [
+        name
+        for name, one in vars(module).items()
+        if isinstance(one, type) and issubclass(one, msgspec.Struct) and one.__module__ == module.__name__
+    ]
+
+
+def test_no_room_that_is_compiled_defines_a_record_whose_fields_would_lose_their_types() -> None:
+    assert {name: found for name in named() if (found := records_in(import_module(name)))} == {}
+    assert records_in(import_module("billing.account.records"))
+
+
+def test_every_room_that_is_named_for_it_runs_compiled_and_leaves_nothing_in_the_checkout(compiled: Path) -> None:
+    modules = named()
     program = "import importlib, sys; print(*[importlib.import_module(one).__file__ for one in sys.argv[1:]])"
     files = ran(compiled, "-c", program, *modules).split()
     assert len(files) == len(modules) > 10
