@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from streams.redrive.reasons import BY_CODE, FAMILIES, HOPELESS
+from tests.support.parsing import parsed
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "dead-letters.md"
@@ -20,7 +21,7 @@ OPTIONAL = {"missing-subscriptionid", "missing-datacontenttype"}
 def reasons_in(source: str) -> set[str]:
     """Every reason in calls that refuse a record, with `{}` for what is put in later."""
     found: set[str] = set()
-    tree = ast.parse(source)
+    tree = parsed(source)
     constants = {
         node.target.id: node.value.value
         for node in ast.walk(tree)

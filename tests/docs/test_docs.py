@@ -1,12 +1,12 @@
 """Documents that can't rot: what they name exists, what they show runs."""
 
-import ast
 import re
 from pathlib import Path
 
 import pytest
 
 from streams.settings import Settings
+from tests.support.parsing import parsed
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -60,4 +60,4 @@ def test_the_readmes_python_is_python() -> None:
     snippets = PYTHON.findall((ROOT / "README.md").read_text())
     assert len(snippets) == 2
     for snippet in snippets:
-        ast.parse(snippet)
+        parsed(snippet)
