@@ -21,7 +21,8 @@ from schemas.codec import Codec
 from schemas.convert import statement_to_domain
 from schemas.errors import UndecodableRecord
 from schemas.records import InvoiceFinalized, StatementClosed
-from streams.agents.groups import rating_group
+from schemas.topics import Topic
+from streams.agents.groups import rating_group, sink_group
 from streams.agents.journal import JournalReader
 from streams.agents.rating import RatingPlan
 from streams.batching.batch import Record
@@ -113,7 +114,7 @@ class Replay:
         journal, group = self._wire.name(topics.JOURNAL), self._wire.rating
         held = await self._wire.positions.stretches(journal, self._scope.homes)
         require_whole(journal, held.values())
-        rated = await self._wire.positions.committed(journal, group)
+        rated = await self._committed(topics.JOURNAL, group)
         require_rated(journal, group, held.values(), rated)
         self._rated = {one.partition: one.until(rated.get(one.partition, 0)) for one in held.values()}
         self.found.not_rated = sum(one.end - self._rated[one.partition].end for one in held.values())
@@ -130,9 +131,8 @@ class Replay:
             books: where the invoices stand.
             on_topic: whether the events were carried to Kafka.
         """
-        invoiced = await self._wire.positions.committed(
-            self._wire.name(topics.STATEMENTS), f"{self._wire.prefix}sink-statements"
-        )
+        invoicing = sink_group(self._wire.prefix, topics.STATEMENTS.name)
+        invoiced = await self._committed(topics.STATEMENTS, invoicing)
         async for difference in self._compare_statements():
             yield difference
         async for difference in self._compare_invoices(books, invoiced):
@@ -257,8 +257,11 @@ class Replay:
         note = "of position {} of the journal, which rating has not applied"
         return [Difference(Kind.UNEXPECTED, one.subject, one.where, issued=note.format(one.position)) for one in beyond]
 
+    async def _committed(self, topic: Topic, group: str) -> Mapping[int, int]:
+        return await self._wire.positions.committed(self._wire.name(topic), group, self._scope.homes)
+
     async def _beyond(self, ahead: Iterable[_Ahead]) -> list[_Ahead]:
-        rated = await self._wire.positions.committed(self._wire.name(topics.JOURNAL), self._wire.rating)
+        rated = await self._committed(topics.JOURNAL, self._wire.rating)
         return [one for one in ahead if one.position >= rated.get(one.partition, 0)]
 
     def _compare_statement(self, record: Record, statement: StatementClosed) -> Iterator[Difference]:

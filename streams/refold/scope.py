@@ -94,8 +94,8 @@ class Positions:
             await consumer.stop()
         return {one.partition: Stretch(one.partition, starts[one], ends[one]) for one in wanted}
 
-    async def committed(self, topic: str, group: str) -> Mapping[int, int]:
-        """Up to which position a group has done its work, by partition; absent where it has done none.
+    async def committed(self, topic: str, group: str, partitions: Iterable[int]) -> Mapping[int, int]:
+        """Up to which position a group has done its work on these partitions; absent where it has done none.
 
         A broker that has just become the coordinator of a group loads it first; so it is asked for some seconds.
 
@@ -105,9 +105,7 @@ class Positions:
         admin = AIOKafkaAdminClient(bootstrap_servers=self._servers)
         await admin.start()
         try:
-            (described,) = await admin.describe_topics([topic])
-            wanted = [TopicPartition(topic, one["partition"]) for one in described["partitions"]]
-            found = await _asked(admin, group, wanted) if wanted else {}
+            found = await _asked(admin, group, [TopicPartition(topic, partition) for partition in partitions])
         finally:
             await admin.close()
         return {at.partition: one.offset for at, one in found.items() if one.offset >= 0}

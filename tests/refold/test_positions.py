@@ -21,13 +21,15 @@ from streams.refold import scope
 from streams.refold.scope import Positions
 from tests.support.kafka_auditor import KafkaAuditor
 
+PARTITIONS = range(2)
 LOADING = CoordinatorNotAvailableError(), CoordinatorLoadInProgressError(), NotCoordinatorForGroupError()
 
 
 @pytest.fixture
 async def group(servers: EmbeddedServers) -> tuple[str, str]:
     """A topic of two partitions, and a group that is at 3 in the second of them."""
-    topic, name = KafkaAuditor(servers.kafka_bootstrap_servers).make_topic(partitions=2), f"group-{uuid.uuid4().hex}"
+    topic = KafkaAuditor(servers.kafka_bootstrap_servers).make_topic(partitions=len(PARTITIONS))
+    name = f"group-{uuid.uuid4().hex}"
     place = TopicPartition(topic, 1)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=servers.kafka_bootstrap_servers, group_id=name, enable_auto_commit=False
@@ -59,16 +61,16 @@ async def test_it_is_told_by_partition_and_not_where_it_is_nothing(
     servers: EmbeddedServers, group: tuple[str, str]
 ) -> None:
     positions, (topic, name) = Positions(servers.kafka_bootstrap_servers), group
-    assert await positions.committed(topic, name) == {1: 3}
-    assert await positions.committed(topic, "nobody") == {}
-    assert await positions.committed("nothing", name) == {}
+    assert await positions.committed(topic, name, PARTITIONS) == {1: 3}
+    assert await positions.committed(topic, "nobody", PARTITIONS) == {}
+    assert await positions.committed("nothing", name, PARTITIONS) == {}
 
 
 async def test_a_coordinator_that_still_loads_is_asked_again(
     servers: EmbeddedServers, group: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = begins_with(monkeypatch, *LOADING, None)
-    assert await Positions(servers.kafka_bootstrap_servers).committed(*group) == {1: 3}
+    assert await Positions(servers.kafka_bootstrap_servers).committed(*group, PARTITIONS) == {1: 3}
     assert len(asked) == len(LOADING) + 2
 
 
@@ -79,7 +81,7 @@ async def test_a_coordinator_that_loads_for_too_long_is_no_answer(
     monkeypatch.setattr(scope, "_LOADED_WITHIN_S", -1.0)
     begins_with(monkeypatch, answer)
     with pytest.raises(KafkaConnectionError, match="try again"):
-        await Positions(servers.kafka_bootstrap_servers).committed(*group)
+        await Positions(servers.kafka_bootstrap_servers).committed(*group, PARTITIONS)
 
 
 async def test_any_other_refusal_is_an_error_at_once(
@@ -87,5 +89,5 @@ async def test_any_other_refusal_is_an_error_at_once(
 ) -> None:
     asked = begins_with(monkeypatch, GroupAuthorizationFailedError())
     with pytest.raises(GroupAuthorizationFailedError):
-        await Positions(servers.kafka_bootstrap_servers).committed(*group)
+        await Positions(servers.kafka_bootstrap_servers).committed(*group, PARTITIONS)
     assert len(asked) == 1

@@ -39,8 +39,9 @@ class Broker(Positions):
             for one in partitions
         }
 
-    async def committed(self, topic: str, group: str) -> Mapping[int, int]:
+    async def committed(self, topic: str, group: str, partitions: Iterable[int]) -> Mapping[int, int]:
         """What it was the first, the second time …; from then on as the last time."""
+        assert list(partitions) == list(range(len(self.journal)))
         if (topic, group) != (JOURNAL, "beaas.rating"):
             assert (topic, group) == (STATEMENTS, "beaas.sink-statements")
             return {}
