@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 from billing.account.books import Books
-from billing.account.identity import VOIDED, Seen, counted_at, id_key, number_of
+from billing.account.identity import VOIDED, Seen, id_key, number_of, taken_at
 from billing.account.subscribed import AHEAD_US, TOO_EARLY, Refusal, Subscribed
 from billing.account.timeline import Timeline
 from billing.account.window import Reading, Window
@@ -102,24 +102,24 @@ def void(books: Books, entry: UsageVoided, position: int, seen: Seen) -> tuple[O
     known = seen.get(key)
     if known is not None and known[1] == VOIDED:
         return (Repeated(),)
-    taken_at = counted_at(entry, seen)
-    refused = None if taken_at is None else _take_back(books, entry, taken_at)
+    counted_at = taken_at(known)
+    refused = None if counted_at is None else _take_back(books, entry, counted_at)
     if refused is not None:
         return (refused,)
     seen.put(key, (position, VOIDED))
     return NOTHING
 
 
-def _take_back(books: Books, entry: UsageVoided, taken_at: int) -> Refused | None:
+def _take_back(books: Books, entry: UsageVoided, counted_at: int) -> Refused | None:
     for waiting in books.parking.waiting():
-        if waiting.position == taken_at:
+        if waiting.position == counted_at:
             books.parking.remove(waiting.number)
             return None
     if entry.original is None:
-        return Refused("original-gone", f"the journal no longer has position {taken_at}; credit the usage by hand")
+        return Refused("original-gone", f"the journal no longer has position {counted_at}; credit the usage by hand")
     usage, position = entry.original
-    if position != taken_at:
-        raise Defect(f"usage {entry.id} was counted at position {taken_at}, its void names {position}")
+    if position != counted_at:
+        raise Defect(f"usage {entry.id} was counted at position {counted_at}, its void names {position}")
     measuring = books.measuring(usage)
     refusals = uncount_in(measuring, usage, position)
     if refusals and len(refusals) == len(measuring):

@@ -55,7 +55,11 @@ def counted_at(void: UsageVoided, seen: Seen) -> int | None:
 
     Not its first arrival where that was refused: an id that is sent again after that counts from there.
     """
-    known = seen.get(id_key(void.tenant, void.customer, void.source, void.id))
+    return taken_at(seen.get(id_key(void.tenant, void.customer, void.source, void.id)))
+
+
+def taken_at(known: tuple[int, bytes] | None) -> int | None:
+    """Returns where usage was taken whose id is known so; None where it is none to take back."""
     return None if known is None or known[1] in {REFUSED, VOIDED} else known[0]
 
 
