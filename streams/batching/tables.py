@@ -86,13 +86,10 @@ class PackedIdTable(FoldTable):
             ValueError: If an item is not 16 + 16 bytes.
         """
         # Flat, since a tuple for each row is what the garbage collector would look at most (7 % of rating).
-        parts: list[Any] = list(chain.from_iterable(items))
+        parts = [part or b"" for part in chain.from_iterable(items)]
         for first in range(0, len(parts), 2 * _ROWS_PER_RECORD):
             rows = parts[first : first + 2 * _ROWS_PER_RECORD]
-            try:
-                packed = b"".join(rows)
-            except TypeError:  # a None among them
-                packed = b""
+            packed = b"".join(rows)
             if len(packed) != ID_BYTES * len(rows):
                 raise ValueError(
                     f"table {self.name}: an id row must be {ID_BYTES} + {ID_BYTES} bytes and is never deleted"
