@@ -30,6 +30,7 @@ _PACE_S: Final = 0.002
 _MOST_A_PACE: Final = 1_000
 """However much is due, acknowledgements are looked at in between."""
 _QUEUED: Final = 500_000
+_UNIT: Final = UNIT.encode()
 
 
 class Seen(NamedTuple):
@@ -182,7 +183,7 @@ class Load:
             self._totals[frame] = isinstance(self._scene.codec.decode(value), UsageTotal)
         if self._totals[frame]:
             quantity, position = told(value)
-            account = (message.key() or b"").partition(UNIT.encode())[0].decode()
+            account = (message.key() or b"").partition(_UNIT)[0].decode()
             before = self._counted_of.get(account, 0)
             self._counted_of[account] = max(quantity, before)
             self.counted += max(quantity - before, 0)

@@ -17,6 +17,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from tests.batching.counting_worker import ANNOUNCE_EVERY, Run
+from tests.support.kafka_auditor import KafkaAuditor
 from tests.support.offsets import NO_COORDINATOR_YET
 
 PARTITIONS = 4
@@ -54,12 +55,8 @@ class Lane:
         """The topics exist, and the broker knows it: it learns of a new topic after its creation is acknowledged."""
         for made in self._admin.create_topics(list(topics)).values():
             made.result()
-        wait_until(lambda: all(map(self._is_known, topics)), lambda: f"{[one.topic for one in topics]} to be known")
-
-    def _is_known(self, topic: NewTopic) -> bool:
-        known = self._admin.list_topics(topic.topic, timeout=10).topics[topic.topic]
-        led = [one for one in known.partitions.values() if one.error is None and one.leader >= 0]
-        return known.error is None and len(led) == topic.num_partitions
+        for topic in topics:
+            KafkaAuditor(self.bootstrap_servers).count(topic.topic, partitions=topic.num_partitions)
 
     def close(self) -> None:
         """Nothing of it runs any more."""

@@ -25,7 +25,7 @@ class ProcessOptions(msgspec.Struct, frozen=True):
 class Unusual(TypedDict, total=False):
     """What a test may ask for beside the defaults of `ProcessOptions`."""
 
-    hold_at: Moment | None
+    hold_at: Moment
     hold_after: int
     status_interval_s: float
     plant: str

@@ -8,6 +8,7 @@ from enum import StrEnum
 from hypothesis import strategies as st
 
 from billing.entry import Usage
+from billing.statement import Total
 from schemas import topics
 from schemas.codec import Codec, UnknownIds
 from schemas.wire import Record
@@ -37,6 +38,8 @@ FLIGHT = Usage(
 )
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
+usual_texts = st.text(st.characters(codec="ascii"), max_size=63)
+instants_us = st.integers(0, 32_503_679_999_999_999)
 instants = st.datetimes(timezones=st.just(UTC))
 usages = st.builds(
     Usage,
@@ -97,3 +100,21 @@ def _values(name: str, hint: object) -> st.SearchStrategy[object]:
         if name.endswith("_minor")
         else st.integers(-(1 << 31), (1 << 31) - 1),
     }[hint]  # type: ignore[index]
+
+
+def totals(text: st.SearchStrategy[str], entries: int) -> st.SearchStrategy[Total]:
+    """Running totals whose texts are these, with so many names of a group at most."""
+    return st.builds(
+        Total,
+        tenant=text,
+        customer=text,
+        subscription=text,
+        price=text,
+        group=st.dictionaries(text, text, max_size=entries),
+        period_start_us=instants_us,
+        period_end_us=instants_us,
+        quantity=text,
+        amount_minor=st.integers(-(10**76) + 1, 10**76 - 1) | st.sampled_from([0, -1, 127, 128, -128, -129]),
+        currency=text,
+        position=st.integers(0, (1 << 63) - 1),
+    )
