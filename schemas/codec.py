@@ -37,7 +37,15 @@ from schemas.files import Schema, plain, plain_schema, schema_text
 from schemas.records import RECORDS, UsageRecorded, UsageTotal
 from schemas.topics import Topic
 from schemas.total_wire import write_total
-from schemas.usage_wire import FRAME_SIZE_BYTES, NamedUsage, read_all_named, read_named, read_usage, write_usage
+from schemas.usage_wire import (
+    FRAME_SIZE_BYTES,
+    NamedBatch,
+    NamedUsage,
+    read_all_named,
+    read_named,
+    read_usage,
+    write_usage,
+)
 from schemas.wire import Record
 
 MAX_USAGE_SIZE_BYTES: Final = 1 << 20
@@ -240,8 +248,8 @@ class Codec:
             return entry, usage_key(entry), usage_digest(entry)
         return entry, None, None
 
-    def named_usage(self, payloads: Sequence[bytes | None]) -> list[NamedUsage | None]:
-        """Returns what `decode_named` does, for all at once and of usual usage only; None is for it to look at."""
+    def named_usage(self, payloads: Sequence[bytes | None]) -> NamedBatch:
+        """Returns what `decode_named` does, for all at once and of usual usage only; the rest is for it to look at."""
         return read_all_named(payloads, self._usage_headers)
 
     def _decode_usage_by_schema(self, payload: bytes) -> Usage:

@@ -18,6 +18,8 @@ from billing.entry import Usage
 FRAME_SIZE_BYTES: Final = 5
 NamedUsage: TypeAlias = tuple[Usage, bytes, bytes]
 """Usage with its `usage_key` and `usage_digest`."""
+NamedBatch: TypeAlias = tuple[list[Usage | None], list[bytes], list[bytes]]
+"""As many usages, keys and digests as payloads; None and no bytes where fastavro has to look at it."""
 _SHORT: Final = 64
 _BEYOND: Final = 1 << 32  # farther than any payload: the next look at it is an IndexError
 _STEPS: Final = tuple((byte >> 1) + 1 if byte < 2 * _SHORT and not byte & 1 else _BEYOND for byte in range(256))
@@ -30,13 +32,14 @@ _SHORTEST: Final = 1 << 56  # of eight bytes, the last of which is not 0
 _NEGATIVE_OR_LONG: Final = 0x81  # of a zigzag varint's first byte
 _KEY: Final = blake2b(digest_size=KEY_BYTES)
 _DIGEST: Final = blake2b(digest_size=DIGEST_BYTES)
+_UNUSUAL: Final = (None, 0, 0)
 _PRESENT: Final = 2  # the zigzag index of the union's second branch
 
 
 def read_usage(payload: bytes) -> Usage | None:
     """Returns the usage in a framed payload of the current schema, or None where fastavro has to look at it."""
-    read = _read(payload)
-    return None if read is None else read[0]
+    usage, _, _ = _read(payload)
+    return usage
 
 
 def read_named(payload: bytes) -> NamedUsage | None:
@@ -44,10 +47,14 @@ def read_named(payload: bytes) -> NamedUsage | None:
 
     Both are hashes of the usage as Avro writes it, so they are taken of the payload in place: 0.9 µs in place of 2.
     """
-    read = _read(payload)
-    if read is None:
-        return None
-    usage, kind, block = read
+    usage, key, digest = _named(payload)
+    return None if usage is None else (usage, key, digest)
+
+
+def _named(payload: bytes) -> tuple[Usage | None, bytes, bytes]:
+    usage, kind, block = _read(payload)
+    if usage is None:
+        return None, b"", b""
     naming = _KEY.copy()  # a copy of a fresh hash: 0.3 µs, a new one with its arguments 0.4
     naming.update(payload[FRAME_SIZE_BYTES:kind])
     properties = usage.properties
@@ -59,12 +66,20 @@ def read_named(payload: bytes) -> NamedUsage | None:
     return usage, naming.digest(), content.digest()
 
 
-def read_all_named(payloads: Sequence[bytes | None], frames: Collection[bytes]) -> list[NamedUsage | None]:
-    """Returns what `read_named` does of each payload that one of the frames begins, and None for the others."""
-    return [
-        None if payload is None or payload[:FRAME_SIZE_BYTES] not in frames else read_named(payload)
-        for payload in payloads
-    ]
+def read_all_named(payloads: Sequence[bytes | None], frames: Collection[bytes]) -> NamedBatch:
+    """Returns what `read_named` does of each payload that one of the frames begins; of the others nothing."""
+    usages: list[Usage | None] = []
+    keys: list[bytes] = []
+    digests: list[bytes] = []
+    for payload in payloads:
+        if payload is not None and payload[:FRAME_SIZE_BYTES] in frames:
+            usage, key, digest = _named(payload)
+        else:
+            usage, key, digest = None, b"", b""
+        usages.append(usage)
+        keys.append(key)
+        digests.append(digest)
+    return usages, keys, digests
 
 
 def _by_name(payload: bytes, block: int, properties: dict[str, str]) -> bytes:
@@ -80,8 +95,8 @@ def _by_name(payload: bytes, block: int, properties: dict[str, str]) -> bytes:
     return b"".join([entry for _, entry in entries]) + payload[place:]
 
 
-def _read(payload: bytes) -> tuple[Usage, int, int] | None:
-    """Returns the usage, and where its type and the number of its properties stand.
+def _read(payload: bytes) -> tuple[Usage | None, int, int]:
+    """Returns the usage, and where its type and the number of its properties stand; None where fastavro has to look.
 
     One long function of additions and slices: half of what fastavro takes for a flight with 8 properties.
     """
@@ -101,7 +116,7 @@ def _read(payload: bytes) -> tuple[Usage, int, int] | None:
             or count & _NEGATIVE_OR_LONG
             or not (payload[5:instant].isascii() and payload[block:].isascii())
         ):
-            return None
+            return _UNUSUAL
         text = payload.decode("latin-1")
         properties = {}
         place = block + 1
@@ -112,19 +127,19 @@ def _read(payload: bytes) -> tuple[Usage, int, int] | None:
                 properties[text[place + 1 : value]] = text[value + 1 : end]
                 place = end
             if payload[place] or len(properties) != count >> 1:  # another block, or a name twice
-                return None
+                return _UNUSUAL
             place += 1
         subscription = None
         if payload[place]:
             if payload[place] != _PRESENT:
-                return None
+                return _UNUSUAL
             end = place + 1 + steps[payload[place + 1]]
             subscription = text[place + 2 : end]
             place = end - 1
     except (IndexError, ValueError):
-        return None
+        return _UNUSUAL
     if place + 1 != len(payload):  # places only grow, so this also says that none of them lay beyond the end
-        return None
+        return _UNUSUAL
     # Eight groups of seven bits are pushed together pairwise: 8 x 7, 4 x 14, 2 x 28, 56.
     pairs = varint & 0x7F007F007F007F | (varint & 0x7F007F007F007F00) >> 1
     quads = pairs & 0x3FFF00003FFF | (pairs & 0x3FFF00003FFF0000) >> 2

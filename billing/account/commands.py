@@ -252,7 +252,7 @@ def _give_ids_back(refused: Sequence[Refused], seen: Seen) -> None:
     for one in refused:
         assert one.usage is not None
         assert one.position is not None
-        seen.put(usage_key(one.usage), (one.position, REFUSED))
+        seen.put(usage_key(one.usage), one.position, REFUSED)
 
 
 def _count_refused(books: Books, refused: Sequence[Arrived], seen: Seen) -> None:
@@ -266,7 +266,7 @@ def _count_refused(books: Books, refused: Sequence[Arrived], seen: Seen) -> None
         if readings is not None and is_new(seen.get(key)):
             count(readings, usage.occurred_at_us, position, number_of(usage))
             books.frontier.include(usage.occurred_at_us, position)
-            seen.put(key, (position, usage_digest(usage)))
+            seen.put(key, position, usage_digest(usage))
 
 
 def _count_parked(books: Books, entry: SubscriptionStarted) -> tuple[set[int], list[Refused]]:

@@ -64,8 +64,7 @@ def count(readings: Readings, at_us: int, position: int, number: int) -> None:
     for timeline, read in readings:
         for route, group, value in read:
             cell = route.cells.get(group) or route.window.cell(route, group)
-            cell.add(value, at_us, position)
-            cell.events_sum += number
+            cell.add(value, at_us, position, number)
             # A cell that is dirty already, in a window that is open, needs nothing more: nearly every event.
             if not cell.dirty or route.window.closed:
                 timeline.changed(cell)
@@ -106,7 +105,7 @@ def void(books: Books, entry: UsageVoided, position: int, seen: Seen) -> tuple[O
     refused = None if counted_at is None else _take_back(books, entry, counted_at)
     if refused is not None:
         return (refused,)
-    seen.put(key, (position, VOIDED))
+    seen.put(key, position, VOIDED)
     return NOTHING
 
 

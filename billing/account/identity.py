@@ -1,7 +1,8 @@
 """Names that are functions of what they name: of usage, its content, commands and statements."""
 
+from abc import ABC, abstractmethod
 from hashlib import blake2b
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
@@ -21,28 +22,35 @@ SHORT_LENGTHS: Final = tuple(chr(length << 1) for length in range(64))
 _encode: Final = msgspec.msgpack.Encoder().encode  # every string carries its length, so no two tuples encode alike
 
 
-class Seen(Protocol):
+class Seen(ABC):
     """The usage ids that were counted or voided; the account asks it and tells it, the shell keeps and expires it.
 
     A value is the journal position of the first arrival and the digest of its content, or the position of the void and
     `VOIDED`. What was refused is not in it, or as `REFUSED`, so that it counts when it is sent again.
     """
 
-    def get(self, key: bytes, /) -> tuple[int, bytes] | None:
+    @abstractmethod
+    def get(self, key: bytes) -> tuple[int, bytes] | None:
         """Returns what is known of the id."""
 
-    def put(self, key: bytes, known: tuple[int, bytes], /) -> None:
+    @abstractmethod
+    def put(self, key: bytes, position: int, digest: bytes) -> None:
         """Remembers an id, or that it is voided now."""
 
 
-class SeenInMemory(dict[bytes, tuple[int, bytes]]):
+class SeenInMemory(Seen):
     """Remembers every id for as long as it lives: for a replay, a scenario, a test."""
 
-    __slots__ = ()
+    def __init__(self) -> None:
+        self.known: dict[bytes, tuple[int, bytes]] = {}
 
-    def put(self, key: bytes, known: tuple[int, bytes], /) -> None:
+    def get(self, key: bytes) -> tuple[int, bytes] | None:
+        """Returns what is known of the id."""
+        return self.known.get(key)
+
+    def put(self, key: bytes, position: int, digest: bytes) -> None:
         """Remembers an id, or that it is voided now."""
-        self[key] = known
+        self.known[key] = (position, digest)
 
 
 def is_new(known: tuple[int, bytes] | None) -> bool:

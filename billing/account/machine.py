@@ -125,16 +125,15 @@ class Account:
         if route is not None:
             properties = usage.properties
             try:
-                counts = route.matches is None or route.matches(properties)
-                value = None if route.value_of is None or not counts else route.value_of(properties)
+                counts = not route.filtered or route.meter.matches(properties)
+                value = route.meter.value(properties) if counts else None
             except RefusedUsage:
                 return self._count_anywhere(usage, position, key, digest, seen)
             if counts:
                 cell = lane.cell
                 if cell is None:
                     cell = lane.cell = lane.window.cell(route, ())
-                cell.add(value, at_us, position)
-                cell.events_sum += number
+                cell.add(value, at_us, position, number)
                 if not cell.dirty:
                     lane.timeline.changed(cell)
         else:
@@ -149,7 +148,7 @@ class Account:
         self._items.position = position
         if at_us >= self._frontier.ceiling_us:
             self._frontier.advance(at_us, position)
-        seen.put(key, (position, digest))
+        seen.put(key, position, digest)
         return NOTHING
 
     def _count_anywhere(self, usage: Usage, position: int, key: bytes, digest: bytes, seen: Seen) -> Sequence[Outcome]:
@@ -167,10 +166,10 @@ class Account:
         if readings is None:
             outcome = self._books.parking.park(usage, position)
             if isinstance(outcome, Parked):
-                seen.put(key, (position, digest))
+                seen.put(key, position, digest)
             return (outcome,)
         count(readings, at_us, position, event_number(key, digest))
-        seen.put(key, (position, digest))
+        seen.put(key, position, digest)
         self._open_lane(usage)
         return NOTHING
 

@@ -1,6 +1,6 @@
 """A window: the time between two boundaries that one tariff prices, and its cells."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
@@ -28,18 +28,17 @@ Reading: TypeAlias = "tuple[Route, tuple[str, ...], Value]"
 
 
 class Route:
-    """The way from an event type to the cells of one price; what a meter does not need is None and costs nothing."""
+    """The way from an event type to the cells of one price."""
 
-    __slots__ = ("cells", "group_of", "groups", "groups_bytes", "grows", "matches", "measured", "value_of", "window")
+    __slots__ = ("cells", "filtered", "groups", "groups_bytes", "grows", "measured", "meter", "window")
 
     def __init__(self, measured: Measured, window: "Window") -> None:
         meter = measured.meter
         self.measured = measured
         self.grows = measured.grows
         self.window = window
-        self.matches: Callable[[Mapping[str, str]], bool] | None = meter.matches if meter.filters else None
-        self.group_of: Callable[[Mapping[str, str]], tuple[str, ...]] | None = meter.group if meter.group_by else None
-        self.value_of: Callable[[Mapping[str, str]], Value] | None = meter.value if meter.property is not None else None
+        self.meter = meter
+        self.filtered = bool(meter.filters)
         self.cells: dict[tuple[str, ...], Cell] = {}
         self.groups: list[tuple[str, ...]] | None = None if meter.group_by else [()]
         self.groups_bytes = 0
@@ -95,11 +94,9 @@ class Window:
         properties = usage.properties
         readings: list[Reading] = []
         for route in self.by_type.get(usage.type, ()):
-            if route.matches is not None and not route.matches(properties):
-                continue
-            value = None if route.value_of is None else route.value_of(properties)
-            group = () if route.group_of is None else route.group_of(properties)
-            readings.append((route, group, value))
+            meter = route.meter
+            if not route.filtered or meter.matches(properties):
+                readings.append((route, meter.group(properties), meter.value(properties)))
         return readings
 
     def require_room(self, readings: list[Reading]) -> None:

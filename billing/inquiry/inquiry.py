@@ -16,7 +16,7 @@ from billing.account.books import Books
 from billing.account.cell import Cell
 from billing.account.commitments import Term
 from billing.account.coupons import Coupons
-from billing.account.identity import Seen, event_number, events_digest, usage_digest, usage_key
+from billing.account.identity import Seen, events_digest, number_of
 from billing.account.items import Items
 from billing.account.lines import quantity_together, usage_lines
 from billing.account.machine import Account
@@ -200,8 +200,7 @@ class Inquiry:
         counted = []
         for route, group, value in readings:
             cell = window.cell(route, group)
-            cell.add(value, usage.occurred_at_us, position)
-            cell.events_sum += event_number(usage_key(usage), usage_digest(usage))
+            cell.add(value, usage.occurred_at_us, position, number_of(usage))
             counted.append((route.measured.price.code, group, value))
         return counted
 

@@ -68,19 +68,26 @@ class RatingFold:
 
     async def fold(self, records: Sequence[Record]) -> None:
         """Applies every entry in the order of the journal."""
-        usual = self._plan.codec.named_usage([record.value for record in records])
-        entries = [one or self._decode(record) for one, record in zip(usual, records, strict=True)]
-        seen = self._seen.of([one[1] for one in entries if one is not None and one[1] is not None])
+        usages, keys, digests = self._plan.codec.named_usage([record.value for record in records])
+        others: dict[int, Entry] = {}
+        for place, usage in enumerate(usages):
+            if usage is None and (named := self._decode(records[place])) is not None:
+                if named[1] is None:
+                    others[place] = named[0]
+                else:
+                    usages[place], keys[place], digests[place] = named
+        seen = self._seen.of([key for key in keys if key])
         changed = self._changed
-        for record, named in zip(records, entries, strict=True):
-            if named is None:
+        for place, record in enumerate(records):
+            usage = usages[place]
+            entry = others.get(place) if usage is None else usage
+            if entry is None:
                 continue
-            entry = named[0]
             account = changed.get(record.key)
             if account is None:
                 account = changed[record.key] = self._account(record.key, entry)
-            if named[1] is not None:
-                outcomes = account.apply_usage(named[0], record.offset, named[1], named[2], seen)
+            if usage is not None:
+                outcomes = account.apply_usage(usage, record.offset, keys[place], digests[place], seen)
             else:
                 outcomes = await self._apply_command(account, entry, record)
             if outcomes:  # nothing to say of nearly every event
@@ -91,14 +98,15 @@ class RatingFold:
 
     def flush(self) -> Flush:
         """What changed since the last flush: state, ids, and what goes out."""
-        items: list[tuple[bytes, bytes | None]] = []
+        items: dict[bytes, bytes | None] = {}
         for key, account in self._changed.items():
-            changes = account.changes()
-            items += [(key + b"\x00" + suffix, value) for suffix, value in changes.items]
+            changes, prefix = account.changes(), key + b"\x00"
+            for suffix, value in changes.items:
+                items[prefix + suffix] = value
             self._outgoing += [self._total(key, total) for total in changes.totals]
         self._outgoing += [self._parked_usage(key, account) for key, account in self._parked.items()]
         outgoing, self._outgoing = self._outgoing, []
-        return Flush(tables={self._plan.accounts: items, self._plan.ids: self._seen.new.items()}, outcomes=outgoing)
+        return Flush(tables={self._plan.accounts: items, self._plan.ids: self._seen.new}, outcomes=outgoing)
 
     def flushed(self) -> None:
         """The tables hold what was flushed: forget what can be read again."""

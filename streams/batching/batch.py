@@ -1,13 +1,13 @@
 """What the transport hands to a fold, and what the fold hands back."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
 from streams.batching.stores import StateReader
-from streams.batching.tables import FoldTable, Item
+from streams.batching.tables import FoldTable, Items
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -75,8 +75,8 @@ class Outgoing(NamedTuple):
 class Flush:
     """All that a fold changed since its last flush."""
 
-    tables: Mapping[FoldTable, Collection[Item]] = field(default_factory=dict)
-    """The changed keys; value None deletes. A view of the fold's own dict will do: that stays until `flushed`."""
+    tables: Mapping[FoldTable, Items] = field(default_factory=dict)
+    """What changed. The fold's own dict will do: that stays until `flushed`."""
     outcomes: Sequence[Outgoing] = ()
     """Published in this order within a topic partition."""
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import math
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Coroutine, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic, thread_time
@@ -17,7 +17,7 @@ from streams.batching.failure import die
 from streams.batching.producer import Entry, FencedProducer, Write
 from streams.batching.settings import BatchSettings
 from streams.batching.stores import Store
-from streams.batching.tables import POSITION_KEY, FoldTable, Item
+from streams.batching.tables import POSITION_KEY, FoldTable, Items
 
 _TURN_S = 0.02
 _FEWEST, _MOST = 20, 2_000
@@ -54,14 +54,14 @@ class Committer:
         carries its changelog offset, so the rest is restored.
         """
         changes = {table: items for table, items in flush.tables.items() if items}
-        changes[self.home] = [*changes.get(self.home, ()), (POSITION_KEY, position.to_bytes(8, "big"))]
+        changes[self.home] = {**changes.get(self.home, {}), POSITION_KEY: position.to_bytes(8, "big")}
         last = await self.producer.transact(self._writes(changes, flush.outcomes))
         for table, items in changes.items():
             self.stores[table].write(items, last[table.changelog, self.partition])
         metrics.FLUSHED.labels(self.app, "table").inc(sum(map(len, changes.values())))
         metrics.FLUSHED.labels(self.app, "outcome").inc(len(flush.outcomes))
 
-    def _writes(self, changes: Mapping[FoldTable, Collection[Item]], outcomes: Sequence[Outgoing]) -> Iterator[Write]:
+    def _writes(self, changes: Mapping[FoldTable, Items], outcomes: Sequence[Outgoing]) -> Iterator[Write]:
         for table, items in changes.items():
             yield Write(table.changelog, self.partition, ((key, value, (), None) for key, value in table.pack(items)))
         by_target: defaultdict[tuple[str, int], list[Entry]] = defaultdict(list)

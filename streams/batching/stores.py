@@ -2,13 +2,12 @@
 
 import shutil
 from collections.abc import Iterable, Sequence
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
 import rocksdict
 
-from streams.batching.tables import FoldTable, Item
+from streams.batching.tables import FoldTable, Items
 
 _OFFSET_KEY = b"\x00changelog-offset"
 _WRITE_BUFFER_BYTES = 4 << 20  # random keys: an insertion takes 1.2 µs, in 16 MiB 2.2, as it misses the caches
@@ -36,7 +35,7 @@ class Store(StateReader, Protocol):
     def changelog_offset(self) -> int | None:
         """Offset of the last changelog record that the store holds; None: it is empty."""
 
-    def write(self, items: Iterable[Item], changelog_offset: int) -> None:
+    def write(self, items: Items, changelog_offset: int) -> None:
         """Items and offset are written together or not at all, so that no crash leaves a hole before the offset."""
 
     def clear(self) -> None:
@@ -63,9 +62,9 @@ class MemoryStore:
         """See `StateReader`."""
         return [self.get(key) for key in keys]
 
-    def write(self, items: Iterable[Item], changelog_offset: int) -> None:
+    def write(self, items: Items, changelog_offset: int) -> None:
         """See `Store`."""
-        for key, value in items:
+        for key, value in items.items():
             if value is None:
                 self._items.pop(key, None)
             else:
@@ -114,11 +113,12 @@ class RocksStore:
         found: list[bytes | None] = self._db.get(keys)
         return found
 
-    def write(self, items: Iterable[Item], changelog_offset: int) -> None:
+    def write(self, items: Items, changelog_offset: int) -> None:
         """See `Store`."""
         batch = rocksdict.WriteBatch(raw_mode=True)
         put, delete = batch.put, batch.delete
-        for key, value in sorted(items, key=itemgetter(0)):  # where the last one went in is in the cache
+        for key in sorted(items):  # where the last one went in is in the cache; no tuples, for the collector's sake
+            value = items[key]
             if value is None:
                 delete(key)
             else:

@@ -4,13 +4,13 @@ They take the place of Faust's tables, which write a record per changed key per 
 then leaves the disk ahead of the changelog, where no other worker sees it.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeAlias
 
-Item: TypeAlias = tuple[bytes, bytes | None]
-"""Key and value; None deletes."""
+Items: TypeAlias = Mapping[bytes, bytes | None]
+"""Values by their keys; None deletes."""
 
 POSITION_KEY = b"\x00position"
 """Reserved in the table that carries the source position: 8 bytes, big-endian, the next offset to fold."""
@@ -41,13 +41,13 @@ class FoldTable:
         """Seconds after which the local store may forget an item; None: never."""
         return None
 
-    def pack(self, items: Collection[Item]) -> Iterable[Item]:
-        """Items as changelog records."""
-        return items
+    def pack(self, items: Items) -> Iterable[tuple[bytes, bytes | None]]:
+        """Keys and values of changelog records that hold the items."""
+        return items.items()
 
-    def unpack(self, records: Sequence[Any]) -> list[Item]:
-        """Changelog records as items, the last of a key only."""
-        return list({record.key: record.value for record in records}.items())
+    def unpack(self, records: Sequence[Any]) -> Items:
+        """What changelog records hold, the last of a key only."""
+        return {record.key: record.value for record in records}
 
 
 ID_BYTES = 16
@@ -79,14 +79,14 @@ class PackedIdTable(FoldTable):
         """Seconds after which the local store may forget a row."""
         return self.retention_s
 
-    def pack(self, items: Collection[Item]) -> Iterator[Item]:
-        """Items as changelog records of up to 20,000 rows.
+    def pack(self, items: Items) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and values of changelog records of up to 20,000 rows.
 
         Raises:
             ValueError: If an item is not 16 + 16 bytes.
         """
         # Flat, since a tuple for each row is what the garbage collector would look at most (7 % of rating).
-        parts = [part or b"" for part in chain.from_iterable(items)]
+        parts = [part or b"" for part in chain.from_iterable(items.items())]
         for first in range(0, len(parts), 2 * _ROWS_PER_RECORD):
             rows = parts[first : first + 2 * _ROWS_PER_RECORD]
             packed = b"".join(rows)
@@ -96,10 +96,10 @@ class PackedIdTable(FoldTable):
                 )
             yield rows[1][:8], packed
 
-    def unpack(self, records: Sequence[Any]) -> list[Item]:
-        """Changelog records as items."""
-        return [
-            (packed[at : at + ID_BYTES], packed[at + ID_BYTES : at + _ROW_BYTES])
+    def unpack(self, records: Sequence[Any]) -> Items:
+        """What changelog records hold."""
+        return {
+            packed[at : at + ID_BYTES]: packed[at + ID_BYTES : at + _ROW_BYTES]
             for packed in (record.value for record in records)
             for at in range(0, len(packed), _ROW_BYTES)
-        ]
+        }

@@ -22,7 +22,7 @@ from streams.batching.flush import Committer, Keepers
 from streams.batching.producer import FencedProducer, Write
 from streams.batching.settings import BatchSettings
 from streams.batching.stores import RocksStore
-from streams.batching.tables import FoldTable, Item, PackedIdTable
+from streams.batching.tables import FoldTable, Items, PackedIdTable
 from streams.batching.worker import run_worker
 
 ANNOUNCE_EVERY = 10
@@ -82,8 +82,8 @@ class Counting:
 
     def flush(self) -> Flush:
         """What changed."""
-        counts: list[Item] = [(key, b"%d" % count) for key, count in self._counted.items()]
-        flush = Flush({self._counts_table: counts, self._ids_table: list(self._seen.items())}, self._announced)
+        counts = {key: b"%d" % count for key, count in self._counted.items()}
+        flush = Flush({self._counts_table: counts, self._ids_table: self._seen}, self._announced)
         self._seen, self._announced = {}, []
         return flush
 
@@ -117,7 +117,7 @@ def _die_in_flush(run: Run) -> None:
         reached("before store")
         return last
 
-    def stored(self: RocksStore, items: Iterable[Item], changelog_offset: int) -> None:
+    def stored(self: RocksStore, items: Items, changelog_offset: int) -> None:
         write(self, items, changelog_offset)
         reached("between stores")
 

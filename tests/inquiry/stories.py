@@ -64,7 +64,8 @@ def asked(entries: list[Entry], *, lost: frozenset[int] = frozenset()) -> Iterat
 def _inquired(told: Told, entry: Entry, position: int, lost: frozenset[int]) -> Iterator[Asked]:
     if isinstance(entry, Usage | UsageVoided):
         return
-    books, seen = told.books(), SeenInMemory(told.seen)
+    books, seen = told.books(), SeenInMemory()
+    seen.known.update(told.seen.known)
     since = Account(books).rewind_from(entry)
     again = [] if since is None else [one for one in told.usage if one[1] >= since]
     inquiry = Inquiry(books, entry, position, seen, again)

@@ -18,12 +18,13 @@ from connectors.relay.pgoutput import Batch
 from connectors.relay.relay import Relay
 from connectors.scheduler import rounds
 from schemas.codec import Codec, NamedEntry
+from schemas.usage_wire import NamedBatch
 from streams.agents.sinks import SinkFold
 from streams.batching import recovery
 from streams.batching.batch import Flush
 from streams.batching.flush import Committer
 from streams.batching.producer import FencedProducers
-from streams.batching.tables import POSITION_KEY, FoldTable, Item
+from streams.batching.tables import POSITION_KEY
 from tests.simulation.sink import SimInvoicing
 from tests.simulation.worker import SimApp
 
@@ -91,8 +92,8 @@ def _dedupe_by(key: Callable[[Usage], bytes]) -> AbstractContextManager[Any]:
         named = decode(self, payload)
         return named if named[1] is None else (named[0], key(named[0]), named[2])
 
-    def none_at_once(_: Codec, payloads: Sequence[bytes | None]) -> list[None]:
-        return [None] * len(payloads)
+    def none_at_once(_: Codec, payloads: Sequence[bytes | None]) -> NamedBatch:
+        return [None] * len(payloads), [b""] * len(payloads), [b""] * len(payloads)
 
     return patch.multiple(Codec, decode_named=misnamed, named_usage=none_at_once)
 
@@ -161,8 +162,8 @@ def store_before_changelog() -> AbstractContextManager[Any]:
     """The local store is written when the changelog is sent, before that is committed."""
 
     async def commit(self: Committer, flush: Flush, position: int) -> None:
-        changes: dict[FoldTable, list[Item]] = {table: list(items) for table, items in flush.tables.items() if items}
-        changes.setdefault(self.home, []).append((POSITION_KEY, position.to_bytes(8, "big")))
+        changes = {table: dict(items) for table, items in flush.tables.items() if items}
+        changes.setdefault(self.home, {})[POSITION_KEY] = position.to_bytes(8, "big")
         client = self.producer._producer
         await client.begin_transaction()
         sent = [
