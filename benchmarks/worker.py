@@ -19,7 +19,7 @@ from benchmarks.bench import Scene
 from benchmarks.measured import Measured
 from connectors.embedded.child import Child, Command
 
-LOOK_EVERY_S: Final = 0.1
+LOOK_EVERY_S: Final = 0.2
 QUIET_S: Final = 1.0
 STALLED_S: Final = 60.0
 STOP_WITHIN_S: Final = 30.0
