@@ -112,7 +112,8 @@ LATENCY: Final = (
         "latency-2000",
         "produced → flushed, 2,000 events/s",
         "from the moment usage is handed to its producer to the one a `read_committed` consumer of `usage-totals` gets"
-        " its account's running total with it in; intake and rating in between, one process and one monotonic clock",
+        " its account's running total with it in; an intake and two rating workers in between, the load and"
+        " its reader in one process with one monotonic clock",
     ),
     Row("latency-half", "produced → flushed, half load", "the same at half of the whole path's rate in this run"),
     Row(

@@ -61,7 +61,8 @@ async def _latency(scene: Scene, rate_per_s: float) -> Latency:
         until_s = from_s + MEASURED_S
         await asyncio.sleep(WARM_UP_S + MEASURED_S + LOOK_EVERY_S)
         await until(lambda: not late(load, until_s), "every event in a total", DRAINED_WITHIN_S, LOOK_EVERY_S)
-    return Latency.of(waits(load, from_s, until_s), rate_per_s)
+    found = waits(load, from_s, until_s)
+    return Latency.of(found, len(found) / MEASURED_S)
 
 
 def waits(load: Load, from_s: float, until_s: float) -> list[float]:

@@ -21,11 +21,11 @@ def committed_offsets(
     A broker that has just become the coordinator of a group loads it first, and refuses to tell of it meanwhile; the
     client passes the refusal on. So it is asked again for some seconds.
 
-    What a transaction that is open commits is not in the answer: what was committed before it is. An answer that waits
-    for the transaction would leave the partition out instead.
+    What an open transaction commits is not in the answer: what was committed before it is. An answer that waits for the
+    transaction would leave the partition out instead.
 
     Raises:
-        KafkaException: no answer in time.
+        KafkaException: no answer in time, or none for one of the partitions.
     """
     from confluent_kafka import (  # noqa: PLC0415 - only what talks to Kafka waits for librdkafka
         ConsumerGroupTopicPartitions,
@@ -44,6 +44,9 @@ def committed_offsets(
                 raise
             sleep(_ASK_AGAIN_S)
         else:
+            for at in found.topic_partitions:
+                if at.error is not None:
+                    raise KafkaException(at.error)  # left out, it would be taken for one without a commit
             return {(at.topic, at.partition): at.offset for at in found.topic_partitions if at.offset >= 0}
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -167,8 +168,10 @@ class Stores:
         A partition that stays keeps its store: the restore then reads only what it misses.
         """
         wanted = set(partitions)
-        for partition in self._open.keys() - wanted:
-            self._close(partition)
+        with ExitStack() as closing:  # all of them, though one may fail, as on a full disk
+            for partition in self._open.keys() - wanted:
+                for store in self._open.pop(partition).values():
+                    closing.callback(store.close)
         for partition in wanted - self._open.keys():
             self._open[partition] = {table: self._new(table, partition) for table in self._tables}
         return {partition: self._open[partition] for partition in sorted(wanted)}
@@ -184,7 +187,3 @@ class Stores:
         if self._directory is None:
             return MemoryStore()
         return RocksStore(self._directory / f"{table.name}-{partition}", table.ttl_s, self._cache)
-
-    def _close(self, partition: int) -> None:
-        for store in self._open.pop(partition).values():
-            store.close()

@@ -3,10 +3,11 @@
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import Future
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from connectors.embedded.cluster import EmbeddedServers
@@ -19,10 +20,11 @@ LOADING = KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AV
 
 
 class Starting:
-    """A broker that answers with these errors first, and with offset 7 after them."""
+    """A broker that answers with these errors first, and with offset 7 after them; `of_one` stands at partition 1."""
 
-    def __init__(self, refusals: Sequence[int]) -> None:
+    def __init__(self, refusals: Sequence[int], of_one: int | None = None) -> None:
         self._refusals = list(refusals)
+        self._of_one = None if of_one is None else KafkaError(of_one)
         self.asked = 0
 
     def list_consumer_group_offsets(self, _wanted: Any, **_: float) -> dict[str, Future[Any]]:
@@ -32,7 +34,9 @@ class Starting:
         if self._refusals:
             answer.set_exception(KafkaException(KafkaError(self._refusals.pop(0))))
         else:
-            answer.set_result(ConsumerGroupTopicPartitions("g", [TopicPartition("t", 0, 7), TopicPartition("t", 1)]))
+            first, second = TopicPartition("t", 0, 7), TopicPartition("t", 1)
+            told = SimpleNamespace(topic="t", partition=1, offset=second.offset, error=self._of_one)
+            answer.set_result(SimpleNamespace(topic_partitions=[first, told if self._of_one else second]))
         return {"g": answer}
 
 
@@ -59,6 +63,12 @@ def test_any_other_refusal_is_an_error_at_once() -> None:
     with pytest.raises(KafkaException):
         asked(broker)
     assert broker.asked == 1
+
+
+def test_an_error_of_one_partition_is_not_taken_for_a_group_that_has_committed_nothing_there() -> None:
+    with pytest.raises(KafkaException) as refusal:
+        asked(Starting([], of_one=KafkaError.TOPIC_AUTHORIZATION_FAILED))
+    assert refusal.value.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
 
 
 def test_while_a_transaction_commits_more_what_was_committed_before_is_told(servers: EmbeddedServers) -> None:

@@ -94,6 +94,22 @@ def test_a_partition_that_stays_keeps_its_store_and_others_are_closed(tmp_path: 
     assert list(stores.keep([2])) == [2]
 
 
+def test_a_store_that_cannot_be_closed_keeps_no_other_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stores = Stores("rocksdb://", tmp_path, [TABLE, IDS])
+    stores.keep([0, 1])
+
+    def fail() -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(stores[0][TABLE], "close", fail)
+    others = [stores[0][IDS], stores[1][TABLE], stores[1][IDS]]
+    with pytest.raises(OSError, match="No space left"):
+        stores.close()
+    for store in others:
+        with pytest.raises(Exception, match="closed"):
+            store.get(b"a")
+
+
 def test_an_unknown_store_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="use rocksdb:// or memory://"):
         Stores("redis://", tmp_path, [TABLE])
