@@ -37,23 +37,25 @@ class RecordBatch:
     lag: int = 0
     """How far the log's end was from there when it was fetched."""
 
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of the values."""
-        return sum([len(record.value) for record in self.records if record.value is not None])
+    size_bytes: int = 0
+    """Bytes of the values; of a part of a fetch its share by the number of records, as counting takes 0.05 µs a record.
+    """
 
     def split(self, count: int) -> "tuple[RecordBatch, RecordBatch]":
         """The first `count` records, of more, and the rest."""
-        middle = self.records[count - 1].offset + 1
+        middle, share = self.records[count - 1].offset + 1, self._share_bytes(count)
         return (
-            replace(self, records=self.records[:count], end=middle),
-            replace(self, records=self.records[count:], start=middle),
+            replace(self, records=self.records[:count], end=middle, size_bytes=share),
+            replace(self, records=self.records[count:], start=middle, size_bytes=self.size_bytes - share),
         )
 
     def since(self, position: int) -> "RecordBatch":
         """The part from a later position on."""
         records = [record for record in self.records if record.offset >= position]
-        return replace(self, records=records, start=position)
+        return replace(self, records=records, start=position, size_bytes=self._share_bytes(len(records)))
+
+    def _share_bytes(self, count: int) -> int:
+        return self.size_bytes * count // len(self.records) if self.records else 0
 
 
 class Outgoing(NamedTuple):

@@ -181,7 +181,9 @@ class BatchConsumer(driver.Consumer):
             highwater = self.highwater(tp)
             if end > start:
                 self._next[tp] = end
-                yield RecordBatch(tp.topic, tp.partition, got, start, end, max(0, (highwater or end) - end))
+                lag = max(0, (highwater or end) - end)
+                size_bytes = sum([len(record.value) for record in got if record.value is not None])
+                yield RecordBatch(tp.topic, tp.partition, got, start, end, lag, size_bytes)
             if highwater is not None:
                 lag = max(0, highwater - self._flushed.get(tp, start))
                 metrics.LAG.labels(self.app.conf.id, str(tp.partition)).set(lag)

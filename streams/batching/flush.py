@@ -155,16 +155,15 @@ class PartitionKeeper:
         return turn
 
     async def _take(self, batch: RecordBatch) -> None:
-        size_bytes = batch.size_bytes
         self._inbox_records -= len(batch.records)
-        self._inbox_bytes -= size_bytes
+        self._inbox_bytes -= batch.size_bytes
         if self._begun_s is None:
             self._begun_s = monotonic()
         if batch.records:
             held_s = max(await _longest_hold(self._fold.fold(batch.records)), 1e-6)
             self._turn_records = max(_FEWEST, min(_MOST, int(len(batch.records) * _TURN_S / held_s)))
             self._open_records += len(batch.records)
-            self._open_bytes += size_bytes
+            self._open_bytes += batch.size_bytes
             metrics.FOLDED.labels(self._committer.app).inc(len(batch.records))
         self._folded = batch.end
         await asyncio.sleep(0)  # a fold need not wait for anything, and the others want their turn
