@@ -22,13 +22,28 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
+class Packed(Protocol):
+    """Records as the broker sent them, one behind the other, until they are folded."""
+
+    @property
+    def offset(self) -> int:
+        """Of the last one."""
+
+    @property
+    def size_bytes(self) -> int:
+        """What they take in memory, packed."""
+
+    def unpack(self, topic: str, partition: int, start: int) -> list[Record]:
+        """Those from an offset on."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecordBatch:
-    """One fetch of one partition: all records between two source positions."""
+    """One fetch of one partition, or the rest of it: all records between two source positions."""
 
     topic: str
     partition: int
-    records: Sequence[Record]
+    packed: Sequence[Packed]
     """May be empty: transaction markers and aborted records take offsets too, and the position must pass them."""
     start: int
     """Position before the batch: where the batch before it ended."""
@@ -36,26 +51,43 @@ class RecordBatch:
     """Position after the batch; larger than the last record's offset + 1 where markers follow it."""
     lag: int = 0
     """How far the log's end was from there when it was fetched."""
+    unpacked: Sequence[Record] = ()
+    """Records that stand before the packed ones."""
 
-    size_bytes: int = 0
-    """Bytes of the values; of a part of a fetch its share by the number of records, as counting takes 0.05 µs a record.
-    """
+    @property
+    def offsets(self) -> int:
+        """How many records there are at most."""
+        return self.end - self.start
 
-    def split(self, count: int) -> "tuple[RecordBatch, RecordBatch]":
-        """The first `count` records, of more, and the rest."""
-        middle, share = self.records[count - 1].offset + 1, self._share_bytes(count)
-        return (
-            replace(self, records=self.records[:count], end=middle, size_bytes=share),
-            replace(self, records=self.records[count:], start=middle, size_bytes=self.size_bytes - share),
-        )
+    @property
+    def size_bytes(self) -> int:
+        """What it takes in memory as long as it is packed."""
+        return sum([one.size_bytes for one in self.packed])
+
+    def turn(self, most: int) -> "tuple[Turn, RecordBatch | None]":
+        """The first records, so many at most, and the rest; what is unpacked for it and not in it is in the rest."""
+        records, opened = list(self.unpacked), 0
+        while len(records) < most and opened < len(self.packed):
+            records += self.packed[opened].unpack(self.topic, self.partition, self.start)
+            opened += 1
+        if len(records) <= most and opened == len(self.packed):
+            return Turn(records, self.end), None
+        behind = self.packed[opened - 1] if opened and len(records) <= most else records[most - 1]
+        rest = replace(self, packed=self.packed[opened:], start=behind.offset + 1, unpacked=records[most:])
+        return Turn(records[:most], rest.start), rest
 
     def since(self, position: int) -> "RecordBatch":
         """The part from a later position on."""
-        records = [record for record in self.records if record.offset >= position]
-        return replace(self, records=records, start=position, size_bytes=self._share_bytes(len(records)))
+        packed = [one for one in self.packed if one.offset >= position]
+        unpacked = [record for record in self.unpacked if record.offset >= position]
+        return replace(self, packed=packed, start=position, unpacked=unpacked)
 
-    def _share_bytes(self, count: int) -> int:
-        return self.size_bytes * count // len(self.records) if self.records else 0
+
+class Turn(NamedTuple):
+    """Records to fold, and the position after them."""
+
+    records: list[Record]
+    end: int
 
 
 class Outgoing(NamedTuple):

@@ -15,9 +15,9 @@ from faust.types import TP, ConsumerMessage
 from mode import Service
 
 from streams.batching import metrics
-from streams.batching.batch import RecordBatch
+from streams.batching.batch import Packed, RecordBatch
 from streams.batching.failure import die
-from streams.batching.fetched import lighten
+from streams.batching.fetched import lighten, packed
 from streams.batching.strangers import forgive
 
 _IDLE_S = 0.02
@@ -50,6 +50,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             isolation_level="read_committed",
             auto_offset_reset="none",
             enable_auto_commit=False,
+            value_deserializer=packed,
             max_poll_records=settings.fetch_max_records,
             max_partition_fetch_bytes=settings.fetch_max_bytes,
             fetch_max_wait_ms=_MAX_WAIT_MS,
@@ -165,15 +166,16 @@ class BatchConsumer(driver.Consumer):
         if epoch != self._epoch or not self.flow_active:
             await self.rewind({tp: self._next[tp] for tp in map(ensure_TP, records) if tp in self._next})
             return
-        for batch in list(self._batches(records, wanted)):  # all of them before the first is handed out
+        batches = list(self._batches(records, wanted))  # all of them before the first is handed out
+        for batch in batches:
             yield self._message(batch)
         if not records:
             if not full:  # after so short a wait the agent may only be late
                 await self._rewind_unseen(wanted)
-        elif sum(map(len, records.values())) < _SMALL_FETCH:
+        elif sum(batch.offsets for batch in batches) < _SMALL_FETCH:
             await asyncio.sleep(self.app.settings.linger_s)
 
-    def _batches(self, records: Mapping[Any, list[Any]], fetched: Iterable[TP]) -> Iterator[RecordBatch]:
+    def _batches(self, records: Mapping[Any, list[Packed]], fetched: Iterable[TP]) -> Iterator[RecordBatch]:
         """The batches of a fetch; an empty one where only markers or aborted records were passed."""
         for tp in fetched:
             got, start = records.get(tp, []), self._next[tp]
@@ -181,9 +183,7 @@ class BatchConsumer(driver.Consumer):
             highwater = self.highwater(tp)
             if end > start:
                 self._next[tp] = end
-                lag = max(0, (highwater or end) - end)
-                size_bytes = sum([len(record.value) for record in got if record.value is not None])
-                yield RecordBatch(tp.topic, tp.partition, got, start, end, lag, size_bytes)
+                yield RecordBatch(tp.topic, tp.partition, got, start, end, max(0, (highwater or end) - end))
             if highwater is not None:
                 lag = max(0, highwater - self._flushed.get(tp, start))
                 metrics.LAG.labels(self.app.conf.id, str(tp.partition)).set(lag)
@@ -196,10 +196,9 @@ class BatchConsumer(driver.Consumer):
 
     def _message(self, batch: RecordBatch) -> tuple[TP, ConsumerMessage]:
         tp = TP(batch.topic, batch.partition)
-        stamp_s = batch.records[-1].timestamp / 1000 if batch.records else 0.0
         value: Any = batch  # Faust's type says bytes
         message = ConsumerMessage(
-            batch.topic, batch.partition, batch.end - 1, stamp_s, 0, None, None, value, None, tp=tp,
+            batch.topic, batch.partition, batch.end - 1, 0.0, 0, None, None, value, None, tp=tp,
             generation_id=self.app.consumer_generation_id,  # Faust's streams drop what has another
         )  # fmt: skip
         return tp, message

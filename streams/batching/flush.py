@@ -12,7 +12,7 @@ from types import coroutine
 from typing import Any, TypeAlias
 
 from streams.batching import metrics
-from streams.batching.batch import Flush, Fold, Outgoing, RecordBatch
+from streams.batching.batch import Flush, Fold, Outgoing, RecordBatch, Turn
 from streams.batching.failure import die
 from streams.batching.producer import Entry, FencedProducer, Write
 from streams.batching.settings import BatchSettings
@@ -86,7 +86,7 @@ class PartitionKeeper:
         """Where the next batch must start."""
         self._folded = self._flushed = position
         self._inbox: deque[RecordBatch] = deque()
-        self._inbox_records = self._inbox_bytes = self._open_records = self._open_bytes = 0
+        self._inbox_offsets = self._inbox_bytes = self._open_records = self._open_bytes = 0
         self._begun_s: float | None = None
         self._last_flush_s = -math.inf
         self._lag = 0
@@ -100,8 +100,7 @@ class PartitionKeeper:
         assert batch.start == self.expected, (batch.start, self.expected)
         self.expected = batch.end
         self._inbox.append(batch)
-        self._inbox_records += len(batch.records)
-        self._inbox_bytes += batch.size_bytes
+        self._count(batch, 1)
         self._lag = batch.lag
         self._wake.set()
 
@@ -109,7 +108,7 @@ class PartitionKeeper:
     def has_room(self) -> bool:
         """Whether more should be fetched; bounds what waits in memory."""
         settings = self._settings
-        return self._inbox_records < settings.fetch_max_records and self._inbox_bytes < settings.flush_max_bytes
+        return self._inbox_offsets < settings.fetch_max_records and self._inbox_bytes < settings.flush_max_bytes
 
     async def close(self, timeout_s: float) -> None:
         """What is folded is flushed; what is not is dropped, and the next owner reads it again.
@@ -134,8 +133,8 @@ class PartitionKeeper:
         except Exception as error:  # noqa: BLE001 - whatever it was, the state in memory is in doubt
             die(f"{self._committer.app}: partition {self._committer.partition} at source offset {self._folded}", error)
 
-    async def _next_turn(self) -> RecordBatch | None:
-        """The next batch, or its beginning where it is long; None once a flush is due or the keeper closes."""
+    async def _next_turn(self) -> Turn | None:
+        """The next records; None once a flush is due or the keeper closes."""
         while not self._inbox and not self._closing:
             due_s = self._due_s()
             wait_s = None if due_s is None else due_s - monotonic()
@@ -148,24 +147,27 @@ class PartitionKeeper:
         if self._closing:
             return None
         batch = self._inbox.popleft()
-        if len(batch.records) <= self._turn_records:
-            return batch
-        turn, rest = batch.split(self._turn_records)
-        self._inbox.appendleft(rest)
+        self._count(batch, -1)
+        turn, rest = batch.turn(self._turn_records)
+        if rest is not None:
+            self._inbox.appendleft(rest)
+            self._count(rest, 1)
         return turn
 
-    async def _take(self, batch: RecordBatch) -> None:
-        self._inbox_records -= len(batch.records)
-        self._inbox_bytes -= batch.size_bytes
+    def _count(self, batch: RecordBatch, sign: int) -> None:
+        self._inbox_offsets += sign * batch.offsets
+        self._inbox_bytes += sign * batch.size_bytes
+
+    async def _take(self, turn: Turn) -> None:
         if self._begun_s is None:
             self._begun_s = monotonic()
-        if batch.records:
-            held_s = max(await _longest_hold(self._fold.fold(batch.records)), 1e-6)
-            self._turn_records = max(_FEWEST, min(_MOST, int(len(batch.records) * _TURN_S / held_s)))
-            self._open_records += len(batch.records)
-            self._open_bytes += batch.size_bytes
-            metrics.FOLDED.labels(self._committer.app).inc(len(batch.records))
-        self._folded = batch.end
+        if turn.records:
+            held_s = max(await _longest_hold(self._fold.fold(turn.records)), 1e-6)
+            self._turn_records = max(_FEWEST, min(_MOST, int(len(turn.records) * _TURN_S / held_s)))
+            self._open_records += len(turn.records)
+            self._open_bytes += sum([len(record.value) for record in turn.records if record.value is not None])
+            metrics.FOLDED.labels(self._committer.app).inc(len(turn.records))
+        self._folded = turn.end
         await asyncio.sleep(0)  # a fold need not wait for anything, and the others want their turn
 
     def _is_due(self) -> bool:
@@ -179,7 +181,7 @@ class PartitionKeeper:
         """When what is folded must be flushed; None where nothing is."""
         if self._begun_s is None:
             return None
-        waiting = self._inbox_records + self._lag
+        waiting = self._inbox_offsets + self._lag
         between_s = min(self._settings.flush_interval_s + waiting / _RECORDS_A_SECOND, self._settings.flush_behind_s)
         # From the last flush on: what comes after a pause, as intake's transactions do, goes out with its first turn.
         return max(self._begun_s, self._last_flush_s + between_s)

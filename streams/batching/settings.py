@@ -31,7 +31,7 @@ class BatchSettings:
     flush_max_bytes: int = 32 << 20
     """… or so many bytes of values; also bounds what one partition buffers ahead of its fold."""
     fetch_max_records: int = 5_000
-    """Most records that one fetch hands over, over all partitions."""
+    """While so many records of a partition wait to be folded, no more of it are fetched."""
     fetch_max_bytes: int = 1 << 20
     """What the broker sends for one partition in one response (a larger single record still comes)."""
     linger_s: float = 0.02

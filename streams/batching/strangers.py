@@ -28,14 +28,14 @@ class ForgivingRecords:
         self._records: Any = MemoryRecords(raw)
         self.has_next, self.size_in_bytes = self._records.has_next, self._records.size_in_bytes
 
-    def next_batch(self) -> "_Batch":
+    def next_batch(self) -> "ForgivingBatch":
         """The next batch."""
         _, length = _HEAD.unpack_from(self._raw, self._at)
         start, self._at = self._at, self._at + _HEAD.size + length
-        return _Batch(self._records.next_batch(), self._raw[start : self._at])
+        return ForgivingBatch(self._records.next_batch(), self._raw[start : self._at])
 
 
-class _Batch:
+class ForgivingBatch:
     """A batch whose records are read by the fast parser, and from the start again by ours where that one fails.
 
     The fetcher drops what it has seen already: offsets below the one it expects.
@@ -43,6 +43,7 @@ class _Batch:
 
     def __init__(self, batch: Any, raw: memoryview) -> None:
         self._batch, self._raw = batch, raw
+        self.size_bytes = len(raw)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._batch, name)
@@ -54,9 +55,19 @@ class _Batch:
         try:
             yield from self._batch
         except UnicodeDecodeError:
-            forgiving: Any = iter(_DefaultRecordBatchPy(self._raw))
-            forgiving._buffer = _Forgiving(forgiving._buffer)  # noqa: SLF001 - what it cuts the names out of
-            yield from forgiving
+            yield from self._forgivingly()
+
+    def records(self) -> list[Any]:
+        """All of them."""
+        try:
+            return list(self._batch)
+        except UnicodeDecodeError:
+            return list(self._forgivingly())
+
+    def _forgivingly(self) -> Any:
+        batch: Any = iter(_DefaultRecordBatchPy(self._raw))
+        batch._buffer = _Forgiving(batch._buffer)  # noqa: SLF001 - what it cuts the names out of
+        return batch
 
 
 class _Forgiving(bytearray):

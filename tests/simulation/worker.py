@@ -25,6 +25,7 @@ from tests.simulation.broker import Broker
 from tests.simulation.disk import Disk, DiskStores
 from tests.simulation.group import Group, Member
 from tests.simulation.world import World
+from tests.support.packed import Together
 
 _LOG: Final = logging.getLogger("beaas.simulation")
 _LOG.addHandler(logging.NullHandler())
@@ -161,8 +162,9 @@ class SimConsumer:
         for tp in places:
             portion = self._world.random.randint(1, self.app.settings.fetch_max_records)
             records, self._read[tp] = self._broker.log(*tp).read(self._read.get(tp, 0), most=portion)
-            if records:
-                found[tp] = records
+            if records:  # two batches, so that turns begin and end within them
+                middle = len(records) // 2
+                found[tp] = [Together(part) for part in (records[:middle], records[middle:]) if part]
         return found
 
 
