@@ -106,7 +106,7 @@ class RatingFold:
             self._outgoing += [self._total(key, total) for total in changes.totals]
         self._outgoing += [self._parked_usage(key, account) for key, account in self._parked.items()]
         outgoing, self._outgoing = self._outgoing, []
-        return Flush(tables={self._plan.accounts: items, self._plan.ids: self._seen.new}, outcomes=outgoing)
+        return Flush(tables={self._plan.accounts: items, self._plan.ids: self._seen.rows()}, outcomes=outgoing)
 
     def flushed(self) -> None:
         """The tables hold what was flushed: forget what can be read again."""

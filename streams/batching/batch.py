@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import msgspec
 
 from streams.batching.stores import StateReader
-from streams.batching.tables import FoldTable, Items
+from streams.batching.tables import Changes, FoldTable
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -109,7 +109,7 @@ class Outgoing(NamedTuple):
 class Flush:
     """All that a fold changed since its last flush."""
 
-    tables: Mapping[FoldTable, Items] = field(default_factory=dict)
+    tables: Mapping[FoldTable, Changes] = field(default_factory=dict)
     """What changed. The fold's own dict will do: that stays until `flushed`."""
     outcomes: Sequence[Outgoing] = ()
     """Published in this order within a topic partition."""

@@ -17,7 +17,7 @@ from streams.batching.failure import die
 from streams.batching.producer import Entry, FencedProducer, Write
 from streams.batching.settings import BatchSettings
 from streams.batching.stores import Store
-from streams.batching.tables import POSITION_KEY, FoldTable, Items
+from streams.batching.tables import POSITION_KEY, Changes, FoldTable, entries
 
 _TURN_S = 0.02
 _FEWEST, _MOST = 20, 2_000
@@ -53,22 +53,23 @@ class Committer:
         This order survives every crash: what the stores hold is always a beginning of what is committed, and each write
         carries its changelog offset, so the rest is restored.
         """
-        changes = {table: items for table, items in flush.tables.items() if items}
-        changes[self.home] = {**changes.get(self.home, {}), POSITION_KEY: position.to_bytes(8, "big")}
+        changes = {table: changed for table, changed in flush.tables.items() if changed}
+        home = dict(entries(changes.get(self.home, {})))
+        changes[self.home] = home | {POSITION_KEY: position.to_bytes(8, "big")}
         last = await self.producer.transact(self._writes(changes, flush.outcomes))
-        for table, items in changes.items():
-            self.stores[table].write(items, last[table.changelog, self.partition])
+        for table, changed in changes.items():
+            self.stores[table].write(changed, last[table.changelog, self.partition])
         metrics.FLUSHED.labels(self.app, "table").inc(sum(map(len, changes.values())))
         metrics.FLUSHED.labels(self.app, "outcome").inc(len(flush.outcomes))
 
-    def _writes(self, changes: Mapping[FoldTable, Items], outcomes: Sequence[Outgoing]) -> Iterator[Write]:
-        for table, items in changes.items():
-            yield Write(table.changelog, self.partition, ((key, value, (), None) for key, value in table.pack(items)))
+    def _writes(self, changes: Mapping[FoldTable, Changes], outcomes: Sequence[Outgoing]) -> Iterator[Write]:
+        for table, changed in changes.items():
+            yield Write(table.changelog, self.partition, ((key, value, (), None) for key, value in table.pack(changed)))
         by_target: defaultdict[tuple[str, int], list[Entry]] = defaultdict(list)
         for topic, partition, key, value, headers, timestamp_ms in outcomes:
             by_target[topic, partition].append((key, value, headers, timestamp_ms))
-        for (topic, partition), entries in by_target.items():
-            yield Write(topic, partition, entries)
+        for (topic, partition), records in by_target.items():
+            yield Write(topic, partition, records)
 
 
 class PartitionKeeper:

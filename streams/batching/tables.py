@@ -6,15 +6,16 @@ then leaves the disk ahead of the changelog, where no other worker sees it.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, TypeAlias
 
-Items: TypeAlias = Mapping[bytes, bytes | None]
-"""Values by their keys; None deletes."""
+Changes: TypeAlias = Mapping[bytes, bytes | None] | list[bytes]
+"""What changes in a table: values by their keys, None deletes; in a packed table rows, each a key and its value."""
 
 POSITION_KEY = b"\x00position"
 """Reserved in the table that carries the source position: 8 bytes, big-endian, the next offset to fold."""
 
+ID_BYTES = 16
+_ROW_BYTES = 2 * ID_BYTES
 _FOREVER = -1
 _TOMBSTONES_KEPT_MS = 7 * 86_400_000  # a local store that was away for less has seen every deletion
 
@@ -22,6 +23,13 @@ _TOMBSTONES_KEPT_MS = 7 * 86_400_000  # a local store that was away for less has
 def changelog(app_id: str, table: str) -> str:
     """The topic that holds what is in a table of an application."""
     return f"{app_id}-{table}-changelog"
+
+
+def entries(changes: Changes) -> Iterable[tuple[bytes, bytes | None]]:
+    """Keys and values of what changes."""
+    if isinstance(changes, list):
+        return ((row[:ID_BYTES], row[ID_BYTES:]) for row in changes)
+    return changes.items()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +49,15 @@ class FoldTable:
         """Seconds after which the local store may forget an item; None: never."""
         return None
 
-    def pack(self, items: Items) -> Iterable[tuple[bytes, bytes | None]]:
-        """Keys and values of changelog records that hold the items."""
-        return items.items()
+    def pack(self, changes: Changes) -> Iterable[tuple[bytes, bytes | None]]:
+        """Keys and values of changelog records that hold the changes."""
+        return entries(changes)
 
-    def unpack(self, records: Sequence[Any]) -> Items:
+    def unpack(self, records: Sequence[Any]) -> Changes:
         """What changelog records hold, the last of a key only."""
         return {record.key: record.value for record in records}
 
 
-ID_BYTES = 16
-_ROW_BYTES = 2 * ID_BYTES
 _ROWS_PER_RECORD = 20_000  # 640 kB, so that a record always fits a producer batch
 
 
@@ -79,27 +85,22 @@ class PackedIdTable(FoldTable):
         """Seconds after which the local store may forget a row."""
         return self.retention_s
 
-    def pack(self, items: Items) -> Iterator[tuple[bytes, bytes]]:
+    def pack(self, changes: Changes) -> Iterator[tuple[bytes, bytes]]:
         """Keys and values of changelog records of up to 20,000 rows.
 
         Raises:
-            ValueError: If an item is not 16 + 16 bytes.
+            ValueError: If they are no rows of 16 + 16 bytes.
         """
-        # Flat, since a tuple for each row is what the garbage collector would look at most (7 % of rating).
-        parts = [part or b"" for part in chain.from_iterable(items.items())]
-        for first in range(0, len(parts), 2 * _ROWS_PER_RECORD):
-            rows = parts[first : first + 2 * _ROWS_PER_RECORD]
-            packed = b"".join(rows)
-            if len(packed) != ID_BYTES * len(rows):
-                raise ValueError(
-                    f"table {self.name}: an id row must be {ID_BYTES} + {ID_BYTES} bytes and is never deleted"
-                )
-            yield rows[1][:8], packed
+        if not isinstance(changes, list) or {*map(len, changes)} - {_ROW_BYTES}:
+            raise ValueError(f"table {self.name}: a row must be {ID_BYTES} + {ID_BYTES} bytes and is never deleted")
+        for first in range(0, len(changes), _ROWS_PER_RECORD):
+            rows = changes[first : first + _ROWS_PER_RECORD]
+            yield rows[0][ID_BYTES : ID_BYTES + 8], b"".join(rows)
 
-    def unpack(self, records: Sequence[Any]) -> Items:
+    def unpack(self, records: Sequence[Any]) -> Changes:
         """What changelog records hold."""
-        return {
-            packed[at : at + ID_BYTES]: packed[at + ID_BYTES : at + _ROW_BYTES]
+        return [
+            packed[at : at + _ROW_BYTES]
             for packed in (record.value for record in records)
             for at in range(0, len(packed), _ROW_BYTES)
-        }
+        ]

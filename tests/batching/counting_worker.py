@@ -22,7 +22,7 @@ from streams.batching.flush import Committer, Keepers
 from streams.batching.producer import FencedProducer, Write
 from streams.batching.settings import BatchSettings
 from streams.batching.stores import RocksStore
-from streams.batching.tables import FoldTable, Items, PackedIdTable
+from streams.batching.tables import Changes, FoldTable, PackedIdTable
 from streams.batching.worker import run_worker
 
 ANNOUNCE_EVERY = 10
@@ -83,7 +83,10 @@ class Counting:
     def flush(self) -> Flush:
         """What changed."""
         counts = {key: b"%d" % count for key, count in self._counted.items()}
-        flush = Flush({self._counts_table: counts, self._ids_table: self._seen}, self._announced)
+        flush = Flush(
+            {self._counts_table: counts, self._ids_table: [key + value for key, value in self._seen.items()]},
+            self._announced,
+        )
         self._seen, self._announced = {}, []
         return flush
 
@@ -117,8 +120,8 @@ def _die_in_flush(run: Run) -> None:
         reached("before store")
         return last
 
-    def stored(self: RocksStore, items: Items, changelog_offset: int) -> None:
-        write(self, items, changelog_offset)
+    def stored(self: RocksStore, changes: Changes, changelog_offset: int) -> None:
+        write(self, changes, changelog_offset)
         reached("between stores")
 
     FencedProducer.transact, RocksStore.write = counted, stored  # type: ignore[method-assign]

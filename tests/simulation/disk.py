@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 
 from streams.batching.stores import MemoryStore, Stores
-from streams.batching.tables import FoldTable, Items
+from streams.batching.tables import Changes, FoldTable, entries
 
 _SYNCED_EVERY = 8
 
@@ -17,18 +17,18 @@ class File:
 
     items: dict[bytes, bytes] = field(default_factory=dict)
     changelog_offset: int | None = None
-    unsynced: list[tuple[Items, int]] = field(default_factory=list)
+    unsynced: list[tuple[Changes, int]] = field(default_factory=list)
 
-    def append(self, items: Items, changelog_offset: int) -> None:
+    def append(self, changes: Changes, changelog_offset: int) -> None:
         """A write; now and then all before it are safe."""
-        self.unsynced.append((items, changelog_offset))
+        self.unsynced.append((changes, changelog_offset))
         if len(self.unsynced) > _SYNCED_EVERY:
             self.sync()
 
     def sync(self) -> None:
         """Everything is safe."""
-        for items, offset in self.unsynced:
-            for key, value in items.items():
+        for changes, offset in self.unsynced:
+            for key, value in entries(changes):
                 if value is None:
                     self.items.pop(key, None)
                 else:
@@ -67,9 +67,9 @@ class DiskStore(MemoryStore):
         self._items.update(file.items)
         self._changelog_offset = file.changelog_offset
 
-    def write(self, items: Items, changelog_offset: int) -> None:
+    def write(self, changes: Changes, changelog_offset: int) -> None:
         """See `Store`."""
-        kept = dict(items)
+        kept = list(changes) if isinstance(changes, list) else dict(changes)
         super().write(kept, changelog_offset)
         self._file.append(kept, changelog_offset)
 

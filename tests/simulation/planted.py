@@ -24,7 +24,7 @@ from streams.batching import recovery
 from streams.batching.batch import Flush
 from streams.batching.flush import Committer
 from streams.batching.producer import FencedProducers
-from streams.batching.tables import POSITION_KEY
+from streams.batching.tables import POSITION_KEY, entries
 from tests.simulation.sink import SimInvoicing
 from tests.simulation.worker import SimApp
 
@@ -162,8 +162,8 @@ def store_before_changelog() -> AbstractContextManager[Any]:
     """The local store is written when the changelog is sent, before that is committed."""
 
     async def commit(self: Committer, flush: Flush, position: int) -> None:
-        changes = {table: dict(items) for table, items in flush.tables.items() if items}
-        changes.setdefault(self.home, {})[POSITION_KEY] = position.to_bytes(8, "big")
+        changes = {table: changed for table, changed in flush.tables.items() if changed}
+        changes[self.home] = dict(entries(changes.get(self.home, {}))) | {POSITION_KEY: position.to_bytes(8, "big")}
         client = self.producer._producer
         await client.begin_transaction()
         sent = [
