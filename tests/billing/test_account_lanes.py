@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from billing.account import Account, bounds, commands, usage_digest, usage_key
 from billing.account.identity import events_digest, number_of
-from billing.entry import Entry, Usage
-from tests.billing.journal import Journal, Raw, terms, usage
+from billing.entry import Entry, PlanChanged, Usage
+from billing.statement import Refused
+from tests.billing.journal import CUSTOMER, SUM, TENANT, Journal, Raw, per_unit, terms, us, usage
 from tests.billing.test_account_laws import LARGE, METERS, SMALL, priced
 
 MORE: list[Raw] = [
@@ -189,3 +190,36 @@ def test_planted_bug_what_one_has_no_room_for_is_left_to_the_others_is_seen() ->
     left_to_others, ids_kept = patch.object(commands, "uncount_in"), patch.object(commands, "_give_ids_back")
     with left_to_others, ids_kept:
         assert miscounted_with_little_room(steps) != []
+
+
+def test_usage_at_the_very_end_of_the_open_window_is_counted_in_the_next_one() -> None:
+    journal = Journal()
+    journal.start("2026-01-01", terms(per_unit()))
+    journal.append(usage("a", "2026-01-05"), usage("b", "2026-02-01"))
+    journal.write()
+    assert [(one.period_start_us, one.quantity) for one in journal.totals] == [
+        (us("2026-01-01"), "1"),
+        (us("2026-02-01"), "1"),
+    ]
+
+
+@pytest.mark.parametrize("aggregation", ["sum", "max"])
+def test_what_cannot_be_read_on_the_short_way_is_refused(aggregation: str) -> None:
+    journal = Journal()
+    journal.start("2026-01-01", terms(per_unit(), meters=[{**SUM, "aggregation": aggregation}]))
+    journal.use("a", "2026-01-05")
+    (refused,) = journal.use("b", "2026-01-05", "many")
+    assert isinstance(refused, Refused)
+    assert refused.reason == "not-a-decimal"
+
+
+@pytest.mark.parametrize("named", [None, "s1"], ids=["short way", "long way"])
+def test_a_command_reads_again_from_usage_at_the_very_ceiling_of_the_frontier(named: str | None) -> None:
+    journal = Journal()
+    journal.start("2026-01-01", terms(per_unit()))
+    journal.append(usage("a", "2026-01-05T00:00:00"), usage("b", "2026-01-05T00:00:01", subscription=named))
+    change = PlanChanged(
+        command_id="c", tenant=TENANT, customer=CUSTOMER, subscription="s1", at_us=us("2026-01-05T00:00:01"),
+        terms=terms(per_unit("n")),
+    )  # fmt: skip
+    assert journal.account.rewind_from(change) == 2

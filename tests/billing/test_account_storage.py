@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from billing.account import HEAD, usage_digest, usage_key
 from billing.account.frontier import Frontier
+from billing.account.identity import long_bytes
 from billing.account.items import VERSION, Items
 from billing.entry import Coupon
 from billing.errors import Defect
@@ -160,3 +161,63 @@ def test_an_account_that_is_restored_has_changed_nothing() -> None:
     journal.account = journal.restored()
     journal.append(usage("b", "2026-01-04"))
     assert [key[:1] for key, _ in journal.write().items] == [b"c"]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.booleans()), min_size=1, max_size=60),
+    st.integers(-1, 70),
+)
+def test_usage_that_counts_later_than_it_arrived_stands_at_the_frontiers_position_or_later(
+    arrivals: list[tuple[int, bool]], at_s: int
+) -> None:
+    """Some is taken in as it arrives, the others once a window opens for them, after everything else."""
+    frontier = Frontier(Items(nothing_stored))
+    usages = [(second * 1_000_000, position, later) for position, (second, later) in enumerate(arrivals)]
+    for occurred_at_us, position, later in usages:
+        if not later and occurred_at_us >= frontier.ceiling_us:
+            frontier.advance(occurred_at_us, position)
+    frontier.taken()
+    for occurred_at_us, position, later in usages:
+        if later:
+            frontier.include(occurred_at_us, position)
+            assert frontier.taken()
+    at_us = at_s * 1_000_000
+    first = min((position for occurred, position, _ in usages if occurred >= at_us), default=None)
+    found = frontier.position_of(at_us)
+    assert first is None or (found is not None and found <= first)
+
+
+def test_what_is_included_moves_no_mark_of_what_occurred_after_it() -> None:
+    frontier = Frontier(Items(nothing_stored))
+    for second in range(0, 10, 2):
+        frontier.advance(second * 1_000_000, 10 + second)
+    frontier.include(4_500_000, 3)
+    assert [frontier.position_of(second * 1_000_000) for second in (0, 3, 4, 6, 8)] == [3, 3, 3, 16, 18]
+    frontier.include(9_000_000, 4)  # at the ceiling itself
+    assert frontier.position_of(9_000_000) == 4
+
+
+@pytest.mark.parametrize(
+    ("number", "written"),
+    [
+        (0, "00"),
+        (-1, "01"),
+        (1, "02"),
+        (-2, "03"),
+        (2, "04"),
+        (-64, "7f"),
+        (64, "8001"),
+        (-65, "8101"),
+        (8192, "808001"),
+    ],
+)
+def test_a_long_is_written_as_avro_writes_it(number: int, written: str) -> None:
+    assert long_bytes(number).hex() == written  # the first seven are the table in Avro's specification
+
+
+def test_an_account_says_where_it_stands() -> None:
+    journal = Journal()
+    assert journal.account.position == -1
+    journal.start("2026-01-01", terms(per_unit()))
+    journal.use("a", "2026-01-05")
+    assert journal.account.position == 1

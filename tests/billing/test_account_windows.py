@@ -402,3 +402,14 @@ def test_behind_a_resumption_usage_still_counts_that_was_sent_long_before_it() -
     journal.close("2026-04-01")
     assert ("adjustment", "m", "3", "300", "2026-01-01", "2026-01-10") in brief(journal.statements[-1])
     assert reason(journal.use("late", "2026-01-06")) == "too-old"
+
+
+def test_a_time_average_that_was_told_before_its_window_was_shortened_is_billed_over_the_shorter_one() -> None:
+    journal = Journal()
+    journal.start("2026-01-01", terms(per_unit(), meters=[LEVEL]))
+    journal.use("a", "2026-01-11", "4")
+    journal.write()  # a running total over all of January
+    journal.change("2026-01-21", terms(per_unit("n"), plan="q", meters=[LEVEL]))
+    journal.cancel("2026-01-21")
+    assert journal.totals[-1].quantity != "2"
+    assert brief(journal.statements[0])[0][2:4] == ("2", "200")  # 4 for 10 of 20 days
