@@ -23,16 +23,17 @@ from tests.relay.options import PARTITIONS, SLICE_SIZE, Moment, ProcessOptions
 class ConfirmsBeforeTheAck(Relay):
     """The planted bug: the position moves on while the events are still on their way.
 
-    It says up to where once a whole transaction is on its way, and waits there to be killed: the first rows that it
-    reads may come without their transaction's end, and then there is no position yet that passes them.
+    It says up to where once rows are on their way and a transaction's end behind them was read, and waits there to be
+    killed. Before there is nothing to lose: the first rows may come without that end, and an end without any rows.
     """
 
     _under_way: ClassVar[set[asyncio.Task[None]]] = set()
 
     async def _publish(self, batch: Batch) -> None:
         self._log.confirm(batch.end_lsn)
-        self._under_way.add(asyncio.create_task(super()._publish(batch)))
-        if batch.end_lsn:
+        if batch.rows:
+            self._under_way.add(asyncio.create_task(super()._publish(batch)))
+        if batch.end_lsn and self._under_way:
             _say(f"planted.confirmed {batch.end_lsn}")
             await asyncio.Event().wait()
 
@@ -45,7 +46,7 @@ class HoldingBus(KafkaBus):
         self._moment, self._left = options.hold_at, options.hold_after
 
     async def publish(self, events: Sequence[BusEvent]) -> None:
-        """Publishes, or holds."""
+        """Publishes, or holds; the relay has no batch without rows for it."""
         await self._hold("before it is sent")
         await super().publish(events)
         await self._hold("before it is confirmed")
