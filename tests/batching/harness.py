@@ -10,8 +10,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import rocksdict
 from confluent_kafka import Consumer, ConsumerGroupState, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
@@ -121,6 +123,18 @@ class Lane:
     def log(self, instance: str) -> str:
         """What the worker has logged."""
         return (self.directory / f"{instance}.log").read_text()
+
+    def held(self, instance: str, table: str) -> dict[int, dict[bytes, bytes]]:
+        """What each partition's local store of a table holds, of a worker that is gone; its own offset included."""
+        held = {}
+        for partition in range(PARTITIONS):
+            path = self.directory / self.name / instance / f"{table}-{partition}"
+            store: Any = rocksdict.Rdict(
+                str(path), options=rocksdict.Options(raw_mode=True), access_type=rocksdict.AccessType.read_only()
+            )
+            held[partition] = dict(store.items())
+            store.close()
+        return held
 
     def wipe(self, instance: str) -> None:
         """The worker's disk is empty."""
@@ -237,6 +251,14 @@ class Lane:
             *_compare("announced", {key: list(range(10, count + 1, ANNOUNCE_EVERY)) for key, count in expected.items()},
                       self.announced()),
         ]  # fmt: skip
+
+    def source_records(self) -> list[tuple[int, int, bytes, bytes]]:
+        """Partition, offset, key and value of all that was filled in, by partition in order."""
+        found = []
+        for message in self.read(self.source):
+            at, key, value = _content(message)
+            found.append((at, message.offset() or 0, key, value))
+        return found
 
     def _expected(self) -> dict[Key, int]:
         unique = {_content(message) for message in self.read(self.source)}

@@ -1,7 +1,9 @@
 """Every record counts exactly once, whatever happens to the workers."""
 
+import hashlib
 import os
 import signal
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,13 +11,15 @@ from typing import Any
 
 import pytest
 
-from tests.batching.harness import RESTART_ME, Lane
+from tests.batching.harness import PARTITIONS, RESTART_ME, Lane
 
 LONG = int(os.environ.get("BEAAS_LONG_TESTS", "0"))
 """Multiplies the kills; the suite runs them in small."""
 
 KILLS = 4 * (1 + 3 * LONG)
 RATE = 4_000
+OFFSET_KEY, POSITION_KEY = b"\0changelog-offset", b"\0position"
+"""Where a store says how far it has come in its changelog, and that of counts how far in the source."""
 
 
 @pytest.fixture
@@ -132,6 +136,62 @@ def test_flushes_that_are_cut_off_at_any_point_count_once(lane: Lane) -> None:
     lane.start("a")
     lane.wait_until_folded()
     assert lane.differences() == []
+
+
+def _cut_off_between_stores(lane: Lane, planted: str = "") -> None:
+    """The last flush of one partition is in its store of counts and not in that of ids; then the worker is back."""
+    lane.fill(2_000)
+    lane.start("a")
+    lane.wait_until_folded()
+    assert lane.end("a", signal.SIGTERM) == 0
+    lane.fill(2_000, first=1_000_000)
+    lane.start("a", die_at="between stores", die_in_flush=1)
+    assert lane.reap("a") == -signal.SIGKILL
+    missed = {table: _missed(lane, table) for table in ("counts", "ids")}
+    assert len(missed["ids"] - missed["counts"]) == 1, missed
+    lane.start("a", planted=planted)
+    lane.wait_until_folded(planted=planted)
+    assert lane.end("a", signal.SIGTERM) == 0
+
+
+def _missed(lane: Lane, table: str) -> set[int]:
+    """The partitions whose store, which holds something, lacks the newest record of its changelog."""
+    newest = {one.partition(): one.offset() or 0 for one in lane.read(f"{lane.name}-{table}-changelog")}
+    offsets = {at: items.get(OFFSET_KEY) for at, items in lane.held("a", table).items()}
+    return {at for at, raw in offsets.items() if raw is not None and int.from_bytes(raw, "big") < newest[at]}
+
+
+def _stored(lane: Lane) -> dict[str, dict[int, dict[bytes, bytes]]]:
+    """What the stores hold, but for how far each has come in its changelog."""
+    held = {table: lane.held("a", table) for table in ("counts", "ids")}
+    for items in (*held["counts"].values(), *held["ids"].values()):
+        del items[OFFSET_KEY]
+    return held
+
+
+def _folded(lane: Lane) -> dict[str, dict[int, dict[bytes, bytes]]]:
+    """What they ought to hold: a fold of the whole source, which shares no code with the worker's."""
+    counts: dict[int, dict[bytes, bytes]] = {at: {} for at in range(PARTITIONS)}
+    ids: dict[int, dict[bytes, bytes]] = {at: {} for at in range(PARTITIONS)}
+    for at, offset, key, value in lane.source_records():
+        name = hashlib.blake2b(value, digest_size=16).digest()
+        if name not in ids[at]:
+            ids[at][name] = struct.pack(">Q", offset) + name[:8]
+            counts[at][key] = str(int(counts[at].get(key, b"0")) + 1).encode()
+    for at, end in lane.ends().items():
+        counts[at][POSITION_KEY] = struct.pack(">Q", end)
+    return {"counts": counts, "ids": ids}
+
+
+def test_a_flush_that_only_one_of_two_stores_has_is_in_both_after_the_next_start(lane: Lane) -> None:
+    _cut_off_between_stores(lane)
+    assert _stored(lane) == _folded(lane)
+    assert lane.differences() == []
+
+
+def test_the_check_sees_a_store_that_is_not_brought_level(lane: Lane) -> None:
+    _cut_off_between_stores(lane, planted="ids not restored")
+    assert _stored(lane)["ids"] != _folded(lane)["ids"]
 
 
 @pytest.mark.parametrize("planted", ["two transactions", "position ahead"])
