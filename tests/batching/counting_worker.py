@@ -41,7 +41,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     instance: str
     data_dir: str
     store: str = "rocksdb://"
-    session_timeout_s: float = 6.0
+    session_timeout_s: float = 20.0
+    """Longer than a busy machine makes a worker stand still: only who is to lose its session has a short one. A quarter
+    of it passes between heartbeats, which must stay well below the 10 s that a rebalance waits for a member."""
     flush_interval_s: float = 0.1
     die_at: str = ""
     """Where in a flush to die: `before commit`, `before store`, `between stores`; a planted bug's `between halves` …"""

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 import rocksdict
-from confluent_kafka import Consumer, ConsumerGroupState, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupState, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -186,17 +186,22 @@ class Lane:
         )
 
     def read(self, topic: str, partitions: int = PARTITIONS) -> list[Message]:
-        """All committed records, by partition in order."""
+        """All committed records, by partition in order; an error is not taken for its end."""
         open_partitions, records = set(range(partitions)), []
         consumer = self._consumer()
-        consumer.assign([TopicPartition(topic, partition, 0) for partition in open_partitions])
-        while open_partitions:
-            for message in consumer.consume(1000, timeout=0.2):
-                if message.error() is None:
-                    records.append(message)
-                else:
-                    open_partitions.discard(message.partition())
-        consumer.close()
+        deadline = time.monotonic() + WITHIN_S
+        try:
+            consumer.assign([TopicPartition(topic, partition, 0) for partition in open_partitions])
+            while open_partitions:
+                assert time.monotonic() < deadline, f"{topic} cannot be read to its end: {sorted(open_partitions)}"
+                for message in consumer.consume(1000, timeout=0.2):
+                    if (error := message.error()) is None:
+                        records.append(message)
+                    else:
+                        assert error.code() == KafkaError._PARTITION_EOF, error
+                        open_partitions.discard(message.partition())
+        finally:
+            consumer.close()
         return sorted(records, key=lambda message: (message.partition(), message.offset()))
 
     def owned(self) -> dict[str, int]:

@@ -18,6 +18,8 @@ LONG = int(os.environ.get("BEAAS_LONG_TESTS", "0"))
 
 KILLS = 4 * (1 + 3 * LONG)
 RATE = 4_000
+SHORTEST_SESSION_S = 6.0
+"""A broker grants no shorter one."""
 OFFSET_KEY, POSITION_KEY = b"\0changelog-offset", b"\0position"
 """Where a store says how far it has come in its changelog, and that of counts how far in the source."""
 
@@ -75,7 +77,7 @@ def test_nothing_is_lost_or_doubled_when_static_members_are_killed(lane: Lane, f
 
 def _sleep_through_the_session(lane: Lane, **options: object) -> None:
     """Worker a stops for longer than its session, in the middle of folding, and wakes when b has all partitions."""
-    lane.start("a", **options)
+    lane.start("a", session_timeout_s=SHORTEST_SESSION_S, **options)
     lane.start("b", **options)
     lane.wait_until_shared("a", "b")
     lane.wait_until_moving()

@@ -68,6 +68,14 @@ def test_a_worker_whose_unread_records_were_deleted_leaves_and_says_so(lane: Lan
     assert f"but the log starts at {ends[0]}: retention deleted records unread" in lane.log("a")
 
 
+def test_the_checks_take_no_error_for_the_end_of_a_partition(lane: Lane, admin: AdminClient) -> None:
+    lane.fill(200)
+    for deleted in admin.delete_records([TopicPartition(lane.source, 0, lane.ends()[0])]).values():
+        deleted.result()
+    with pytest.raises(AssertionError, match="Offset out of range"):
+        lane.read(lane.source)
+
+
 def test_a_worker_whose_changelog_was_made_anew_leaves_and_says_so(lane: Lane, admin: AdminClient) -> None:
     lane.fill(200)
     lane.start("a")
