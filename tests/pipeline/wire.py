@@ -1,5 +1,6 @@
 """Kafka and the registry as a stranger uses them: his own client, his own Avro library, nothing of ours."""
 
+import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -66,6 +67,12 @@ class Stranger:
     def committed(self, group: str) -> dict[int, int]:
         """How far a group of the pipeline has come."""
         return committed_offsets(self._servers, self._pipeline.topic(group))
+
+    async def has_read(self, topic: str, group: str) -> bool:
+        """Whether a group of the pipeline has committed all that a topic holds now."""
+        ends = await asyncio.to_thread(self.ends, topic)
+        done = await asyncio.to_thread(self.committed, group)
+        return all(done.get(one, 0) >= end for one, end in ends.items())
 
     # Writing --------------------------------------------------------------------------------------------------------
 
