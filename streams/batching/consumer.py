@@ -56,7 +56,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             fetch_max_wait_ms=_MAX_WAIT_MS,
             max_poll_interval_ms=_LONGEST_RESTORE_MS,
             session_timeout_ms=int(settings.session_timeout_s * 1000),
-            heartbeat_interval_ms=int(settings.session_timeout_s * 1000 / 4),
+            # Also where sessions are long: a member hears of a rebalance by its next heartbeat, and must join in time.
+            heartbeat_interval_ms=int(min(settings.session_timeout_s, settings.rebalance_timeout_s) * 1000 / 4),
             rebalance_timeout_ms=int(settings.rebalance_timeout_s * 1000),
             request_timeout_ms=int(conf.broker_request_timeout * 1000),
         )
