@@ -27,6 +27,8 @@ class Seen(ABC):
 
     A value is the journal position of the first arrival and the digest of its content, or the position of the void and
     `VOIDED`. What was refused is not in it, or as `REFUSED`, so that it counts when it is sent again.
+
+    Where this room is compiled, whoever implements it is compiled as well (ADR 11).
     """
 
     @abstractmethod

@@ -23,18 +23,18 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 
 class Packed(Protocol):
-    """Records as the broker sent them, one behind the other, until they are folded."""
+    """Records of one partition as the broker sent them, until they are folded."""
 
     @property
     def offset(self) -> int:
-        """Of the last one."""
+        """Of the last one; it may be gone meanwhile."""
 
     @property
     def size_bytes(self) -> int:
-        """What they take in memory, packed."""
+        """What they take in memory, packed: compressed as they came, with keys and headers."""
 
-    def unpack(self, topic: str, partition: int, start: int) -> list[Record]:
-        """Those from an offset on."""
+    def take(self, topic: str, partition: int, start: int, most: int) -> list[Record]:
+        """The next records from an offset on: so many, or all that are left. Each is taken once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,6 @@ class RecordBatch:
     """Position after the batch; larger than the last record's offset + 1 where markers follow it."""
     lag: int = 0
     """How far the log's end was from there when it was fetched."""
-    unpacked: Sequence[Record] = ()
-    """Records that stand before the packed ones."""
 
     @property
     def offsets(self) -> int:
@@ -61,26 +59,24 @@ class RecordBatch:
 
     @property
     def size_bytes(self) -> int:
-        """What it takes in memory as long as it is packed."""
+        """What it takes in memory."""
         return sum([one.size_bytes for one in self.packed])
 
     def turn(self, most: int) -> "tuple[Turn, RecordBatch | None]":
-        """The first records, so many at most, and the rest; what is unpacked for it and not in it is in the rest."""
-        records, opened = list(self.unpacked), 0
-        while len(records) < most and opened < len(self.packed):
-            records += self.packed[opened].unpack(self.topic, self.partition, self.start)
-            opened += 1
-        if len(records) <= most and opened == len(self.packed):
-            return Turn(records, self.end), None
-        behind = self.packed[opened - 1] if opened and len(records) <= most else records[most - 1]
-        rest = replace(self, packed=self.packed[opened:], start=behind.offset + 1, unpacked=records[most:])
-        return Turn(records[:most], rest.start), rest
+        """Takes the first records, so many at most; returns them, and the rest if that takes offsets.
+
+        No more are unpacked than that: a small batch may hold very many.
+        """
+        records: list[Record] = []
+        for at, one in enumerate(self.packed):
+            records += one.take(self.topic, self.partition, self.start, most - len(records))
+            if len(records) == most and (position := records[-1].offset + 1) < self.end:
+                return Turn(records, position), replace(self, packed=self.packed[at:], start=position)
+        return Turn(records, self.end), None
 
     def since(self, position: int) -> "RecordBatch":
-        """The part from a later position on."""
-        packed = [one for one in self.packed if one.offset >= position]
-        unpacked = [record for record in self.unpacked if record.offset >= position]
-        return replace(self, packed=packed, start=position, unpacked=unpacked)
+        """The part from a later position on, of a batch that nothing was taken of."""
+        return replace(self, packed=[one for one in self.packed if one.offset >= position], start=position)
 
 
 class Turn(NamedTuple):

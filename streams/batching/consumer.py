@@ -18,7 +18,6 @@ from streams.batching import metrics
 from streams.batching.batch import Packed, RecordBatch
 from streams.batching.failure import die
 from streams.batching.fetched import lighten, packed
-from streams.batching.strangers import forgive
 
 _IDLE_S = 0.02
 _SMALL_FETCH = 500
@@ -38,7 +37,6 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         With a reset policy a position that retention has overtaken would jump, and records would be lost in silence.
         """
         del transport
-        forgive()
         lighten()
         conf, settings = self.app.conf, self.app.settings
         return aiokafka.AIOKafkaConsumer(
@@ -51,7 +49,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             auto_offset_reset="none",
             enable_auto_commit=False,
             value_deserializer=packed,
-            max_poll_records=settings.fetch_max_records,
+            max_poll_records=settings.fetch_max_records,  # it counts batches, of one record at least
             max_partition_fetch_bytes=settings.fetch_max_bytes,
             fetch_max_wait_ms=_MAX_WAIT_MS,
             max_poll_interval_ms=_LONGEST_RESTORE_MS,

@@ -17,7 +17,7 @@ from streams.batching.failure import die
 from streams.batching.producer import Entry, FencedProducer, Write
 from streams.batching.settings import BatchSettings
 from streams.batching.stores import Store
-from streams.batching.tables import POSITION_KEY, Changes, FoldTable, entries
+from streams.batching.tables import POSITION_KEY, Changes, FoldTable
 
 _TURN_S = 0.02
 _FEWEST, _MOST = 20, 2_000
@@ -54,8 +54,9 @@ class Committer:
         carries its changelog offset, so the rest is restored.
         """
         changes = {table: changed for table, changed in flush.tables.items() if changed}
-        home = dict(entries(changes.get(self.home, {})))
-        changes[self.home] = home | {POSITION_KEY: position.to_bytes(8, "big")}
+        home = changes.get(self.home, {})
+        assert isinstance(home, Mapping)  # an application cannot declare a packed one as its home
+        changes[self.home] = {**home, POSITION_KEY: position.to_bytes(8, "big")}
         last = await self.producer.transact(self._writes(changes, flush.outcomes))
         for table, changed in changes.items():
             self.stores[table].write(changed, last[table.changelog, self.partition])

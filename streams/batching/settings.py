@@ -29,9 +29,10 @@ class BatchSettings:
     flush_max_records: int = 50_000
     """A flush comes early once so many records are folded …"""
     flush_max_bytes: int = 32 << 20
-    """… or so many bytes of values; also bounds what one partition buffers ahead of its fold."""
+    """… or so many bytes of values. While so many bytes of a partition wait to be folded, compressed as they came, no
+    more of it are fetched."""
     fetch_max_records: int = 5_000
-    """While so many records of a partition wait to be folded, no more of it are fetched."""
+    """While a partition has so many offsets to fold, no more of it is fetched."""
     fetch_max_bytes: int = 1 << 20
     """What the broker sends for one partition in one response (a larger single record still comes)."""
     linger_s: float = 0.02

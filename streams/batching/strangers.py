@@ -25,6 +25,8 @@ class ForgivingRecords:
 
     def __init__(self, raw: bytes) -> None:
         self._raw, self._at = memoryview(raw), 0
+        self.kind: type[ForgivingBatch] = ForgivingBatch
+        """What the batches are handed out as."""
         self._records: Any = MemoryRecords(raw)
         self.has_next, self.size_in_bytes = self._records.has_next, self._records.size_in_bytes
 
@@ -32,7 +34,7 @@ class ForgivingRecords:
         """The next batch."""
         _, length = _HEAD.unpack_from(self._raw, self._at)
         start, self._at = self._at, self._at + _HEAD.size + length
-        return ForgivingBatch(self._records.next_batch(), self._raw[start : self._at])
+        return self.kind(self._records.next_batch(), self._raw[start : self._at])
 
 
 class ForgivingBatch:
@@ -55,16 +57,10 @@ class ForgivingBatch:
         try:
             yield from self._batch
         except UnicodeDecodeError:
-            yield from self._forgivingly()
+            yield from self.forgivingly()
 
-    def records(self) -> list[Any]:
-        """All of them."""
-        try:
-            return list(self._batch)
-        except UnicodeDecodeError:
-            return list(self._forgivingly())
-
-    def _forgivingly(self) -> Any:
+    def forgivingly(self) -> Any:
+        """An iterator over all of its records."""
         batch: Any = iter(_DefaultRecordBatchPy(self._raw))
         batch._buffer = _Forgiving(batch._buffer)  # noqa: SLF001 - what it cuts the names out of
         return batch

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 Changes: TypeAlias = Mapping[bytes, bytes | None] | list[bytes]
-"""What changes in a table: values by their keys, None deletes; in a packed table rows, each a key and its value."""
+"""What changes in a table: values by their keys, None deletes; in a packed table rows, each a key and its value, and no
+two of one key."""
 
 POSITION_KEY = b"\x00position"
 """Reserved in the table that carries the source position: 8 bytes, big-endian, the next offset to fold."""
 
 ID_BYTES = 16
 _ROW_BYTES = 2 * ID_BYTES
+_POSITION_BYTES = 8
 _FOREVER = -1
 _TOMBSTONES_KEPT_MS = 7 * 86_400_000  # a local store that was away for less has seen every deletion
 
@@ -50,7 +52,13 @@ class FoldTable:
         return None
 
     def pack(self, changes: Changes) -> Iterable[tuple[bytes, bytes | None]]:
-        """Keys and values of changelog records that hold the changes."""
+        """Keys and values of changelog records that hold the changes.
+
+        Raises:
+            ValueError: If they are rows.
+        """
+        if isinstance(changes, list):
+            raise ValueError(f"table {self.name}: rows are for packed tables, this one takes values by their keys")  # noqa: TRY004 - a wrong choice of table, not of type
         return entries(changes)
 
     def unpack(self, records: Sequence[Any]) -> Changes:
@@ -63,7 +71,7 @@ _ROWS_PER_RECORD = 20_000  # 640 kB, so that a record always fits a producer bat
 
 @dataclass(frozen=True, slots=True)
 class PackedIdTable(FoldTable):
-    """16-byte keys with 16-byte values that are written once: ids seen, and what was seen with them.
+    """16-byte keys with 16-byte values: ids seen, and what was seen with them; the last row of a key counts.
 
     The changelog packs many into a record (32 bytes each), keyed by the leading 8 bytes of the first one's value, which
     is its source offset. Rows are never deleted: they expire, in the changelog and on disk, after `retention_s`.
@@ -95,12 +103,13 @@ class PackedIdTable(FoldTable):
             raise ValueError(f"table {self.name}: a row must be {ID_BYTES} + {ID_BYTES} bytes and is never deleted")
         for first in range(0, len(changes), _ROWS_PER_RECORD):
             rows = changes[first : first + _ROWS_PER_RECORD]
-            yield rows[0][ID_BYTES : ID_BYTES + 8], b"".join(rows)
+            yield rows[0][ID_BYTES : ID_BYTES + _POSITION_BYTES], b"".join(rows)
 
     def unpack(self, records: Sequence[Any]) -> Changes:
-        """What changelog records hold."""
-        return [
-            packed[at : at + _ROW_BYTES]
+        """What changelog records hold, the last row of a key only."""
+        last = {
+            packed[at : at + ID_BYTES]: packed[at : at + _ROW_BYTES]
             for packed in (record.value for record in records)
             for at in range(0, len(packed), _ROW_BYTES)
-        ]
+        }
+        return list(last.values())

@@ -57,7 +57,7 @@ class Refold:
     def _flushed(self) -> list[Outgoing]:
         flush = self._fold.flush()
         self._position += 1
-        for table, items in flush.tables.items():
-            self._stores[table].write(items, self._position)
+        for table, changes in flush.tables.items():
+            self._stores[table].write(changes, self._position)
         self._fold.flushed()
         return [outgoing for outgoing in flush.outcomes if outgoing.topic == self._plan.statements]

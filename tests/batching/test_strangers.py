@@ -6,6 +6,9 @@ from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.record.memory_records import MemoryRecords
 
+from streams.batching import fetched
+from streams.batching.batch import Record, RecordBatch
+from streams.batching.fetched import PackedRecords
 from streams.batching.strangers import ForgivingRecords
 
 
@@ -51,3 +54,46 @@ def test_a_fetch_that_ends_within_a_batch_is_read_up_to_there() -> None:
     raw = batch(0, "a", "b") + batch(2, "c")[:-3]
     assert read(ForgivingRecords(raw), 0) == read(MemoryRecords(raw), 0)
     assert read(ForgivingRecords(b""), 0) == []
+
+
+def in_turns(raw: bytes, start: int, most: int) -> list[tuple[int, bytes, tuple[tuple[str, bytes | None], ...]]]:
+    """The same of packed batches, so many records at a time."""
+    records = ForgivingRecords(raw)
+    records.kind = PackedRecords
+    packed: list[Any] = []
+    while records.has_next():
+        packed.append(records.next_batch())
+    rest: RecordBatch | None = RecordBatch("t", 0, packed, start, packed[-1].offset + 1)
+    found = []
+    while rest is not None:
+        turn, rest = rest.turn(most)
+        found += [(record.offset, record.value, record.headers) for record in turn.records]
+    return found
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 100])
+@pytest.mark.parametrize("start", [10, 11, 12, 13])
+@pytest.mark.parametrize("codec", [0, 1], ids=["plain", "gzip"])
+def test_packed_batches_with_such_a_name_lose_and_repeat_no_record(codec: int, start: int, most: int) -> None:
+    raw = batch(10, "a", Name("b"), "c", codec=codec) + batch(13, "é", Name("d"), codec=codec)
+    assert in_turns(raw, start, most) == read(ForgivingRecords(raw), start)
+
+
+def test_of_a_batch_that_holds_very_many_records_no_more_are_unpacked_than_a_turn_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = 0
+
+    def counted(*fields: Any) -> Record:
+        nonlocal made
+        made += 1
+        return Record(*fields)
+
+    monkeypatch.setattr(fetched, "Record", counted)
+    records = ForgivingRecords(batch(0, *["n"] * 5_000, codec=1))
+    records.kind = PackedRecords
+    one: Any = records.next_batch()
+    turn, rest = RecordBatch("t", 0, [one], 0, 5_000).turn(20)
+    assert (len(turn.records), made) == (20, 20)
+    assert rest is not None
+    assert rest.size_bytes == one.size_bytes  # until it is empty it is all there

@@ -28,7 +28,7 @@ def row(number: int) -> bytes:
     return number.to_bytes(16, "big") + number.to_bytes(8, "big") * 2
 
 
-@given(st.lists(st.binary(min_size=32, max_size=32)))
+@given(st.lists(st.binary(min_size=32, max_size=32), unique_by=lambda one: one[:16]))
 def test_unpacking_packed_ids_gives_them_back(rows: list[bytes]) -> None:
     records = [Record(key, value) for key, value in IDS.pack(rows)]
     assert IDS.unpack(records) == rows
@@ -50,6 +50,22 @@ def test_packed_records_stay_under_the_batch_size_and_are_keyed_by_their_first_r
 def test_an_id_row_of_another_size_is_refused(bad: Changes) -> None:
     with pytest.raises(ValueError, match="table ids: a row must be 16 \\+ 16 bytes"):
         list(IDS.pack(bad))
+
+
+@pytest.mark.parametrize("kind", ["memory", "rocksdb", "rocksdb with expiry"])
+def test_of_rows_of_one_id_the_last_in_the_changelog_is_restored(kind: str, tmp_path: Path) -> None:
+    """A refusal takes an id back, and what was refused may count later: at the same position, in whatever order."""
+    rows = [row(1)[:24] + digest for digest in (b"\xff" * 8, b"\x01" * 8, b"\xfe" * 8, b"\x02" * 8)]
+    together = [Record(b"k", b"".join([*rows[:2], row(2)])), Record(b"l", b"".join(rows[2:]))]
+    store = OPENERS[kind](tmp_path / "store")
+    store.write(IDS.unpack(together), 1)
+    assert store.get(rows[0][:16]) == rows[-1][16:]
+    store.close()
+
+
+def test_rows_for_a_table_that_is_not_packed_are_refused() -> None:
+    with pytest.raises(ValueError, match="table accounts: rows are for packed tables"):
+        list(TABLE.pack([row(1)]))
 
 
 def test_unpacking_a_table_keeps_the_last_value_of_a_key() -> None:

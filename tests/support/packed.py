@@ -1,28 +1,21 @@
 """Records that are handed out together, in the place of a broker's batch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from streams.batching.batch import Record
 
 
-@dataclass(frozen=True, slots=True)
 class Together:
     """As `streams.batching.batch.Packed`."""
 
-    records: Sequence[Record]
+    def __init__(self, records: Sequence[Record]) -> None:
+        self.offset = records[-1].offset
+        self.size_bytes = sum(len(record.value or b"") for record in records)
+        self._left = list(records)
 
-    @property
-    def offset(self) -> int:
-        """Of the last one."""
-        return self.records[-1].offset
-
-    @property
-    def size_bytes(self) -> int:
-        """Of the values."""
-        return sum(len(record.value or b"") for record in self.records)
-
-    def unpack(self, topic: str, partition: int, start: int) -> list[Record]:
-        """Those from an offset on."""
-        assert all((record.topic, record.partition) == (topic, partition) for record in self.records)
-        return [record for record in self.records if record.offset >= start]
+    def take(self, topic: str, partition: int, start: int, most: int) -> list[Record]:
+        """The next records from an offset on: so many, or all that are left."""
+        assert all((record.topic, record.partition) == (topic, partition) for record in self._left)
+        left = [record for record in self._left if record.offset >= start]
+        self._left = left[most:]
+        return left[:most]
