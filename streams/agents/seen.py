@@ -15,37 +15,21 @@ Lookup: TypeAlias = Callable[[list[bytes]], list[bytes | None]]
 """What the table has of each key: all of its row but the key."""
 
 
-class SeenIds(Seen):
-    """The ids of one partition."""
+class SeenInBatch(Seen):
+    """The ids of a batch that was read at once, and those that are new since the last flush; the hot path asks it."""
 
-    __slots__ = ("_lookup", "new")
+    __slots__ = ("_stored", "new")
 
-    def __init__(self, lookup: Lookup) -> None:
-        self._lookup = lookup
-        self.new: dict[bytes, bytes] = {}
+    def __init__(self, new: dict[bytes, bytes], stored: dict[bytes, bytes]) -> None:
+        self.new = new
         """Those since the last flush, with their rows: bytes are nothing to the garbage collector."""
-
-    def of(self, keys: list[bytes]) -> "SeenInBatch":
-        """The ids of a batch: it knows these and no others."""
-        return SeenInBatch(self, keys)
-
-    def rows(self) -> list[bytes]:
-        """Those since the last flush, as rows of the table."""
-        return list(self.new.values())
-
-    def lookup(self, keys: list[bytes]) -> dict[bytes, bytes]:
-        """The rows of those ids that the table has: 0.4 µs an id for all at once, against 12 for single reads."""
-        found: dict[bytes, bytes] = {}
-        for place, rest in enumerate(self._lookup(keys)):
-            if rest is not None:
-                found[keys[place]] = keys[place] + rest
-        return found
+        self._stored = stored
 
     def get(self, key: bytes) -> tuple[int, bytes] | None:
-        """Where and with what content any id was seen first; None when it is new."""
+        """Where and with what content an id was seen first; None when it is new."""
         row = self.new.get(key)
-        if row is None:
-            row = self.lookup([key]).get(key)
+        if row is None and self._stored:
+            row = self._stored.get(key)
         return None if row is None else _seen(row)
 
     def put(self, key: bytes, position: int, digest: bytes) -> None:
@@ -53,25 +37,30 @@ class SeenIds(Seen):
         self.new[key] = key + position.to_bytes(POSITION_BYTES, "big") + digest
 
 
-class SeenInBatch(Seen):
-    """The ids of a batch that was read at once, and those that are new since the last flush; the hot path asks it."""
+class SeenIds(SeenInBatch):
+    """All ids of one partition."""
 
-    __slots__ = ("_new", "_stored")
+    __slots__ = ("_lookup",)
 
-    def __init__(self, ids: SeenIds, keys: list[bytes]) -> None:
-        self._new = ids.new
-        self._stored = ids.lookup(keys)
+    def __init__(self, lookup: Lookup) -> None:
+        super().__init__({}, {})
+        self._lookup = lookup
+
+    def of(self, keys: list[bytes]) -> SeenInBatch:
+        """The ids of a batch: it knows these and no others. All at once cost 0.4 µs an id, single reads 12."""
+        stored: dict[bytes, bytes] = {}
+        for place, rest in enumerate(self._lookup(keys)):
+            if rest is not None:
+                stored[keys[place]] = keys[place] + rest
+        return SeenInBatch(self.new, stored)
 
     def get(self, key: bytes) -> tuple[int, bytes] | None:
-        """Where and with what content an id of the batch was seen first; None when it is new."""
-        row = self._new.get(key)
-        if row is None and self._stored:
-            row = self._stored.get(key)
-        return None if row is None else _seen(row)
+        """Where and with what content any id was seen first; None when it is new."""
+        return self.of([key]).get(key)
 
-    def put(self, key: bytes, position: int, digest: bytes) -> None:
-        """From now on the id is known."""
-        self._new[key] = key + position.to_bytes(POSITION_BYTES, "big") + digest
+    def rows(self) -> list[bytes]:
+        """Those since the last flush, as rows of the table."""
+        return list(self.new.values())
 
 
 def _seen(row: bytes) -> tuple[int, bytes]:

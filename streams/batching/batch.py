@@ -51,16 +51,13 @@ class RecordBatch:
     """Position after the batch; larger than the last record's offset + 1 where markers follow it."""
     lag: int = 0
     """How far the log's end was from there when it was fetched."""
+    size_bytes: int = 0
+    """What all of the fetch takes in memory, packed; of its rest too, until that is empty."""
 
     @property
     def offsets(self) -> int:
         """How many records there are at most."""
         return self.end - self.start
-
-    @property
-    def size_bytes(self) -> int:
-        """What it takes in memory."""
-        return sum([one.size_bytes for one in self.packed])
 
     def turn(self, most: int) -> "tuple[Turn, RecordBatch | None]":
         """Takes the first records, so many at most; returns them, and the rest if that takes offsets.

@@ -182,7 +182,8 @@ class BatchConsumer(driver.Consumer):
             highwater = self.highwater(tp)
             if end > start:
                 self._next[tp] = end
-                yield RecordBatch(tp.topic, tp.partition, got, start, end, max(0, (highwater or end) - end))
+                size_bytes = sum([one.size_bytes for one in got])
+                yield RecordBatch(tp.topic, tp.partition, got, start, end, max(0, (highwater or end) - end), size_bytes)
             if highwater is not None:
                 lag = max(0, highwater - self._flushed.get(tp, start))
                 metrics.LAG.labels(self.app.conf.id, str(tp.partition)).set(lag)

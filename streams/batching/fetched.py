@@ -80,16 +80,8 @@ class FetchedRecords(fetcher.PartitionRecords):  # type: ignore[misc]
     def _consumer_record(self, tp: Any, record: Any) -> Any:
         if isinstance(record, PackedRecords):
             return record
-        headers = record.headers
-        return Record(
-            tp.topic,
-            tp.partition,
-            record.offset,
-            record.timestamp,
-            record.key,
-            record.value,
-            tuple(headers) if headers else (),
-        )
+        (ours,) = _records(tp.topic, tp.partition, iter((record,)))
+        return ours
 
 
 def _records(topic: str, partition: int, records: Iterator[Any]) -> list[Record]:

@@ -88,7 +88,7 @@ class PartitionKeeper:
         """Where the next batch must start."""
         self._folded = self._flushed = position
         self._inbox: deque[RecordBatch] = deque()
-        self._inbox_offsets = self._inbox_bytes = self._open_records = self._open_bytes = 0
+        self._open_records = self._open_bytes = 0
         self._begun_s: float | None = None
         self._last_flush_s = -math.inf
         self._lag = 0
@@ -102,7 +102,6 @@ class PartitionKeeper:
         assert batch.start == self.expected, (batch.start, self.expected)
         self.expected = batch.end
         self._inbox.append(batch)
-        self._count(batch, 1)
         self._lag = batch.lag
         self._wake.set()
 
@@ -110,7 +109,13 @@ class PartitionKeeper:
     def has_room(self) -> bool:
         """Whether more should be fetched; bounds what waits in memory."""
         settings = self._settings
-        return self._inbox_offsets < settings.fetch_max_records and self._inbox_bytes < settings.flush_max_bytes
+        waiting_bytes = sum([batch.size_bytes for batch in self._inbox])
+        return self._waiting < settings.fetch_max_records and waiting_bytes < settings.flush_max_bytes
+
+    @property
+    def _waiting(self) -> int:
+        """How many offsets wait to be folded: the batches of the inbox chain."""
+        return self.expected - self._inbox[0].start if self._inbox else 0
 
     async def close(self, timeout_s: float) -> None:
         """What is folded is flushed; what is not is dropped, and the next owner reads it again.
@@ -148,17 +153,10 @@ class PartitionKeeper:
                     await self._wake.wait()
         if self._closing:
             return None
-        batch = self._inbox.popleft()
-        self._count(batch, -1)
-        turn, rest = batch.turn(self._turn_records)
+        turn, rest = self._inbox.popleft().turn(self._turn_records)
         if rest is not None:
             self._inbox.appendleft(rest)
-            self._count(rest, 1)
         return turn
-
-    def _count(self, batch: RecordBatch, sign: int) -> None:
-        self._inbox_offsets += sign * batch.offsets
-        self._inbox_bytes += sign * batch.size_bytes
 
     async def _take(self, turn: Turn) -> None:
         if self._begun_s is None:
@@ -183,7 +181,7 @@ class PartitionKeeper:
         """When what is folded must be flushed; None where nothing is."""
         if self._begun_s is None:
             return None
-        waiting = self._inbox_offsets + self._lag
+        waiting = self._waiting + self._lag
         between_s = min(self._settings.flush_interval_s + waiting / _RECORDS_A_SECOND, self._settings.flush_behind_s)
         # From the last flush on: what comes after a pause, as intake's transactions do, goes out with its first turn.
         return max(self._begun_s, self._last_flush_s + between_s)

@@ -59,7 +59,7 @@ class FoldTable:
         """
         if isinstance(changes, list):
             raise ValueError(f"table {self.name}: rows are for packed tables, this one takes values by their keys")  # noqa: TRY004 - a wrong choice of table, not of type
-        return entries(changes)
+        return changes.items()
 
     def unpack(self, records: Sequence[Any]) -> Changes:
         """What changelog records hold, the last of a key only."""

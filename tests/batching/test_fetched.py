@@ -37,10 +37,14 @@ def test_a_fetch_hands_out_what_aiokafka_would_and_goes_as_far(offset: int) -> N
     assert (len(ours), end) == (18 - max(offset, 10), stock_end)
 
 
-def packed_batches(raw: bytes, offset: int, aborted: Sequence[tuple[int, int]] = ()) -> tuple[list[Any], int]:
-    fetched = FetchedRecords(
+def fetch(raw: bytes, offset: int, aborted: Sequence[tuple[int, int]] = ()) -> FetchedRecords:
+    return FetchedRecords(
         TopicPartition("t", 3), ForgivingRecords(raw), list(aborted), offset, None, packed, True, READ_COMMITTED
     )
+
+
+def packed_batches(raw: bytes, offset: int, aborted: Sequence[tuple[int, int]] = ()) -> tuple[list[Any], int]:
+    fetched = fetch(raw, offset, aborted)
     return list(fetched), fetched.next_fetch_offset
 
 
@@ -56,10 +60,7 @@ def test_packed_batches_hold_the_records_that_aiokafka_would_hand_out(offset: in
 
 
 def test_batches_behind_the_one_that_is_read_are_handed_out_by_a_later_look() -> None:
-    fetched = FetchedRecords(
-        TopicPartition("t", 3), ForgivingRecords(batch(10, 5) + batch(15, 3)), [], 10, None, packed, True,
-        READ_COMMITTED,
-    )  # fmt: skip
+    fetched = fetch(batch(10, 5) + batch(15, 3), 10)
     first = next(iter(fetched))
     assert (first.offset, fetched.next_fetch_offset) == (14, 15)
     assert [one.offset for one in fetched] == [17]

@@ -93,7 +93,7 @@ def test_of_a_batch_that_holds_very_many_records_no_more_are_unpacked_than_a_tur
     records = ForgivingRecords(batch(0, *["n"] * 5_000, codec=1))
     records.kind = PackedRecords
     one: Any = records.next_batch()
-    turn, rest = RecordBatch("t", 0, [one], 0, 5_000).turn(20)
+    turn, rest = RecordBatch("t", 0, [one], 0, 5_000, 0, one.size_bytes).turn(20)
     assert (len(turn.records), made) == (20, 20)
     assert rest is not None
     assert rest.size_bytes == one.size_bytes  # until it is empty it is all there

@@ -20,7 +20,8 @@ def fetches(draw: st.DrawFn) -> tuple[RecordBatch, list[int]]:
     start = draw(st.integers(0, parts[0][-1]))
     end = offsets[-1] + draw(st.integers(1, 5))  # markers may follow the last record
     packed = [Together([Record("usage", 3, one, 0, None, b"v" * (one % 7)) for one in part]) for part in parts]
-    return RecordBatch("usage", 3, packed, start, end), [offset for offset in offsets if offset >= start]
+    size_bytes = sum(one.size_bytes for one in packed)
+    return RecordBatch("usage", 3, packed, start, end, 0, size_bytes), [offset for offset in offsets if offset >= start]
 
 
 @given(fetches(), st.data())

@@ -1,6 +1,7 @@
 """Local disks: what a worker wrote there survives its death, and may lose a tail to a power cut, or everything."""
 
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -69,7 +70,7 @@ class DiskStore(MemoryStore):
 
     def write(self, changes: Changes, changelog_offset: int) -> None:
         """See `Store`."""
-        kept = list(changes) if isinstance(changes, list) else dict(changes)
+        kept = copy(changes)
         super().write(kept, changelog_offset)
         self._file.append(kept, changelog_offset)
 
